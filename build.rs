@@ -1,0 +1,53 @@
+//! Compiles `proto/` without protoc: protox parses, tonic-prost-build generates, and the same descriptor set feeds
+//! reflection and the tests that read the contract.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+const FILES: [&str; 3] = [
+    "countersign/v1/countersign.proto",
+    "countersign/v1/scheme.proto",
+    "countersign/v1/secret.proto",
+];
+
+/// Messages that carry a key, a proof or a body: `proto/redact.rs` gives them a Debug that shows none of it.
+const REDACTED: [&str; 10] = [
+    "Header",
+    "SignRequest",
+    "WebhookToSign",
+    "SignResponse",
+    "VerifyRequest",
+    "VerifyWebhookRequest",
+    "CreateSecretRequest",
+    "CreateSecretResponse",
+    "RotateSecretRequest",
+    "RotateSecretResponse",
+];
+
+/// Oneofs that carry the same, as paths within their module.
+const REDACTED_ONEOFS: [&str; 3] = [
+    "SignRequest.input",
+    "VerifyRequest.proof",
+    "VerifyWebhookRequest.payload",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+
+    let redacted = REDACTED
+        .iter()
+        .chain(&REDACTED_ONEOFS)
+        .map(|name| format!(".countersign.v1.{name}"));
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".")
+        .skip_debug(redacted)
+        .client_mod_attribute("countersign.v1", "#[cfg(feature = \"client\")]")
+        .server_mod_attribute("countersign.v1", "#[cfg(feature = \"server\")]")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
