@@ -1,1 +1,5 @@
-//! x
+//! The Countersign gRPC service over `countersign-core`: store, key ring, limits, telemetry.
+
+mod clock;
+
+pub use clock::Clock;

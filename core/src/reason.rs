@@ -1,0 +1,52 @@
+//! Why a proof was not accepted.
+
+/// A refusal. Coarse on purpose: a wrong key, an ended version and wrong bytes are all [`SignatureMismatch`].
+///
+/// [`SignatureMismatch`]: Reason::SignatureMismatch
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No live version made this signature over these bytes.
+    SignatureMismatch,
+    /// The header holds no signature of the scheme's version.
+    SignatureMissing,
+    /// The signature is not in the scheme's encoding or has the wrong length.
+    SignatureMalformed,
+    /// The timestamp that belongs to the signed text is missing.
+    TimestampMissing,
+    /// The timestamp is not in the scheme's form or unit.
+    TimestampMalformed,
+    /// The timestamp lies further in the past than the tolerance.
+    TimestampTooOld,
+    /// The timestamp lies further in the future than the tolerance.
+    TimestampInFuture,
+    /// A header that the scheme needs is missing.
+    HeaderMissing,
+    /// A header that must stand once was given twice.
+    HeaderAmbiguous,
+    /// The delivery id is not 1 to 128 characters of `A-Z a-z 0-9 _ -`.
+    IdMalformed,
+    /// No proof was sent.
+    ProofMissing,
+    /// The token is not a compact JWS of JSON objects.
+    TokenMalformed,
+    /// The token's `alg` is not exactly `HS256`.
+    TokenAlgorithm,
+    /// The token's header has a member that is not accepted.
+    TokenHeader,
+    /// The token's `exp` is past.
+    TokenExpired,
+    /// The token's `nbf` or `iat` is still to come.
+    TokenNotYetValid,
+    /// The token's lifetime is longer than the scheme's maximum.
+    TokenLifetime,
+    /// A claim that the scheme requires is missing.
+    ClaimMissing,
+    /// A claim has a type or value that is not accepted.
+    ClaimInvalid,
+    /// The token proves another id than the claimed one.
+    SubjectMismatch,
+    /// The proof holds, but the delivery was seen before and replays are denied.
+    Replayed,
+    /// The secret has no version that may verify.
+    NoLiveVersion,
+}
