@@ -7,6 +7,7 @@ pub mod name;
 pub mod reason;
 pub mod rotation;
 pub mod time;
+pub mod token;
 
 pub use identity::Identity;
 pub use key::Key;
