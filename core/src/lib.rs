@@ -4,6 +4,7 @@
 pub mod identity;
 pub mod key;
 pub mod name;
+pub mod policy;
 pub mod reason;
 pub mod rotation;
 pub mod time;
