@@ -21,5 +21,6 @@ pub mod telemetry;
 pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};
 pub use failure::{DOMAIN, ErrorReason};
+pub use seal::Kek;
 pub use server::{Server, StartError};
 pub use service::KeyPolicy;
