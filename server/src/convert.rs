@@ -41,8 +41,13 @@ pub(crate) fn identity(
     let Some(wire) = wire else {
         return Ok(Identity::default());
     };
-    for (name, text) in [("id", &wire.id), ("email", &wire.email), ("name", &wire.name)] {
-        plain_text(field, text, max_bytes).map_err(|failure| failure.at(format!("{field}.{name}")))?;
+    for (name, text) in [
+        ("id", &wire.id),
+        ("email", &wire.email),
+        ("name", &wire.name),
+    ] {
+        plain_text(field, text, max_bytes)
+            .map_err(|failure| failure.at(format!("{field}.{name}")))?;
     }
     let attributes = match wire.attributes {
         Some(attributes) => struct_to_map(attributes)
@@ -136,7 +141,15 @@ macro_rules! wire_enum {
 }
 
 wire_enum!(mode, mode_to_wire, Mode, Mode, Off, Optional, Required);
-wire_enum!(replay_policy, replay_policy_to_wire, ReplayPolicy, ReplayPolicy, Off, Report, Deny);
+wire_enum!(
+    replay_policy,
+    replay_policy_to_wire,
+    ReplayPolicy,
+    ReplayPolicy,
+    Off,
+    Report,
+    Deny
+);
 wire_enum!(
     timestamp_unit,
     timestamp_unit_to_wire,

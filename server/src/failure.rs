@@ -92,10 +92,7 @@ impl Failure {
     }
 
     /// A failure that needs its own words.
-    pub(crate) fn with_message(
-        reason: ErrorReason,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn with_message(reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -164,7 +161,10 @@ mod tests {
         for reason in ErrorReason::ALL {
             let text = reason.as_str();
             assert!(text.len() <= 63);
-            assert!(text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
+            assert!(
+                text.bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            );
             let status = Status::from(Failure::new(*reason));
             let info = status.get_details_error_info().unwrap();
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (text, DOMAIN));

@@ -36,7 +36,7 @@ pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id of a call that passed the gate.
-    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+    pub(crate) fn of<T>(request: &tonic::Request<T>) -> Self {
         let id = request.extensions().get::<Self>();
         id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
     }
@@ -82,7 +82,7 @@ pub(crate) struct RequiredToken([u8; 32]);
 
 impl RequiredToken {
     /// Requires this token.
-    pub fn new(token: &SecretString) -> Self {
+    pub(crate) fn new(token: &SecretString) -> Self {
         Self(Sha256::digest(token.expose_secret()).into())
     }
 
@@ -113,7 +113,7 @@ struct Rules {
 
 impl GateLayer {
     /// The gate of a server; without a token it is open.
-    pub fn new(token: Option<RequiredToken>, limits: &Limits) -> Self {
+    pub(crate) fn new(token: Option<RequiredToken>, limits: &Limits) -> Self {
         Self(Arc::new(Rules {
             token,
             permits: Semaphore::new(limits.max_concurrent_requests),
@@ -314,13 +314,22 @@ mod tests {
         let gate = gate(Some("the-token"), &Limits::DEFAULT);
         let denied = Some("16".to_owned());
         assert_eq!(status(&gate, OK, &[]).await, denied);
-        for wrong in ["Bearer the-toke", "Bearer the-token ", "Basic the-token", "the-token", ""] {
+        for wrong in [
+            "Bearer the-toke",
+            "Bearer the-token ",
+            "Basic the-token",
+            "the-token",
+            "",
+        ] {
             assert_eq!(status(&gate, OK, &[("authorization", wrong)]).await, denied);
         }
         let right = ("authorization", "Bearer the-token");
         assert_eq!(status(&gate, OK, &[right, right]).await, denied);
         assert_eq!(status(&gate, OK, &[right]).await, None);
-        assert_eq!(status(&gate, "/grpc.health.v1.Health/Check", &[]).await, None);
+        assert_eq!(
+            status(&gate, "/grpc.health.v1.Health/Check", &[]).await,
+            None
+        );
     }
 
     #[tokio::test]
@@ -331,9 +340,8 @@ mod tests {
         };
         let gate = gate(None, &limits);
         let hang = gate.clone();
-        let hanging = tokio::spawn(async move {
-            status(&hang, "/countersign.v1.Test/Hang", &[]).await
-        });
+        let hanging =
+            tokio::spawn(async move { status(&hang, "/countersign.v1.Test/Hang", &[]).await });
         tokio::task::yield_now().await;
         assert_eq!(status(&gate, OK, &[]).await.as_deref(), Some("8"));
         hanging.abort();
@@ -345,7 +353,10 @@ mod tests {
     async fn a_sane_request_id_is_kept_and_any_other_replaced() {
         let gate = gate(None, &Limits::DEFAULT);
         for (sent, kept) in [("abc-1", true), ("a b", false), ("", false)] {
-            let answered = gate.clone().oneshot(request(OK, &[(REQUEST_ID, sent)])).await;
+            let answered = gate
+                .clone()
+                .oneshot(request(OK, &[(REQUEST_ID, sent)]))
+                .await;
             let Ok(response) = answered;
             assert_eq!(response.headers()[REQUEST_ID] == sent, kept, "{sent}");
         }

@@ -66,7 +66,7 @@ pub(crate) struct ReplayRecord {
 
 impl ReplayRecord {
     /// A record of about `capacity` deliveries.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             hasher: RandomState::new(),
             shards: Default::default(),
@@ -75,7 +75,7 @@ impl ReplayRecord {
     }
 
     /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it.
-    pub fn note(
+    pub(crate) fn note(
         &self,
         secret: i64,
         delivery: Identity<'_>,
@@ -83,7 +83,9 @@ impl ReplayRecord {
         now: Timestamp,
     ) -> Sighting {
         let (digest, body) = match delivery {
-            Identity::Id { id, body } => (first_half(&Sha256::digest(id)), self.hasher.hash_one(body)),
+            Identity::Id { id, body } => {
+                (first_half(&Sha256::digest(id)), self.hasher.hash_one(body))
+            }
             Identity::Signed(tag) => (first_half(tag.expose_bytes()), 0),
         };
         let key = Key { secret, digest };

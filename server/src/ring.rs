@@ -5,16 +5,14 @@ use std::{
     hash::{BuildHasher, RandomState},
     ops::Bound,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
 use countersign_core::{
-    Catalogue, Secret, SecretName, Timestamp,
-    policy::Policy,
-    secret::KeyVersion,
+    Catalogue, Secret, SecretName, Timestamp, policy::Policy, secret::KeyVersion,
 };
 
 use crate::store::{SecretRecord, UseTimes, VersionRecord};
@@ -59,33 +57,41 @@ pub(crate) struct KeyRing {
     shards: Box<[ArcSwap<Shard>]>,
     /// The names in order, for lists alone.
     names: RwLock<BTreeSet<SecretName>>,
-    corrupt: BTreeSet<SecretName>,
+    corrupt: RwLock<BTreeSet<SecretName>>,
     /// One writer at a time.
     writing: Mutex<()>,
 }
 
 impl KeyRing {
-    /// A ring with all secrets of the store.
-    pub fn new(records: Vec<SecretRecord>, corrupt: Vec<SecretName>) -> Self {
-        let hasher = RandomState::new();
+    /// A ring without secrets.
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
+            names: RwLock::default(),
+            corrupt: RwLock::default(),
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// Takes in what the store held when it was opened.
+    pub(crate) fn load(&self, records: Vec<SecretRecord>, corrupt: Vec<SecretName>) {
         let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
-        let mut names = BTreeSet::new();
-        let mut broken: BTreeSet<_> = corrupt.into_iter().collect();
+        let mut names = write(&self.names);
+        let mut broken = write(&self.corrupt);
+        broken.extend(corrupt);
         for record in records {
             let name = record.name.clone();
             if let Some(entry) = Entry::new(record, None) {
-                shards[shard_of(&hasher, name.as_str())].insert(name.clone(), Arc::new(entry));
+                shards[self.shard_of(name.as_str())].insert(name.clone(), Arc::new(entry));
                 names.insert(name);
             } else {
+                tracing::error!(secret = %name, "the scheme or a key of the secret is not understood");
                 broken.insert(name);
             }
         }
-        Self {
-            hasher,
-            shards: shards.into_iter().map(ArcSwap::from_pointee).collect(),
-            names: RwLock::new(names),
-            corrupt: broken,
-            writing: Mutex::new(()),
+        for (slot, shard) in self.shards.iter().zip(shards) {
+            slot.store(Arc::new(shard));
         }
     }
 
@@ -93,51 +99,47 @@ impl KeyRing {
     ///
     /// # Errors
     /// It is not there.
-    pub fn secret(&self, name: &str) -> Result<Arc<Entry>, Absent> {
-        let shard = self.shards[shard_of(&self.hasher, name)].load();
+    pub(crate) fn secret(&self, name: &str) -> Result<Arc<Entry>, Absent> {
+        let shard = self.shards[self.shard_of(name)].load();
         match shard.get(name) {
             Some(entry) => Ok(entry.clone()),
-            None if self.corrupt.contains(name) => Err(Absent::Corrupt),
+            None if read(&self.corrupt).contains(name) => Err(Absent::Corrupt),
             None => Err(Absent::Unknown),
         }
     }
 
     /// Puts the new state of a secret in the place of the old one. The times of use go on.
-    pub fn publish(&self, record: SecretRecord) {
+    pub(crate) fn publish(&self, record: SecretRecord) {
         let name = record.name.clone();
         let old = self.secret(name.as_str()).ok();
         let Some(entry) = Entry::new(record, old.as_deref()) else {
-            tracing::error!(secret = %name, "a committed key does not decode; the secret keeps its old state");
+            tracing::error!(secret = %name, "a committed key is not understood; the secret keeps its old state");
             return;
         };
-        self.write(&name, |shard| {
+        self.change(&name, |shard| {
             shard.insert(name.clone(), Arc::new(entry));
         });
-        self.names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name);
+        write(&self.corrupt).remove(&name);
+        write(&self.names).insert(name);
     }
 
     /// Takes a secret out.
-    pub fn remove(&self, name: &SecretName) {
-        self.write(name, |shard| {
+    pub(crate) fn remove(&self, name: &SecretName) {
+        self.change(name, |shard| {
             shard.remove(name);
         });
-        self.names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        write(&self.corrupt).remove(name);
+        write(&self.names).remove(name);
     }
 
     /// At most `limit` secrets by name, after `after`, of a namespace if one is named; and whether more follow.
-    pub fn page(
+    pub(crate) fn page(
         &self,
         namespace: Option<&str>,
         after: Option<SecretName>,
         limit: usize,
     ) -> (Vec<Arc<Entry>>, bool) {
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let names = read(&self.names);
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = names
             .range((start, Bound::Unbounded))
@@ -151,7 +153,7 @@ impl KeyRing {
     }
 
     /// The times of use since the last call.
-    pub fn take_uses(&self) -> Vec<UseTimes> {
+    pub(crate) fn take_uses(&self) -> Vec<UseTimes> {
         let mut taken = Vec::new();
         for shard in &self.shards {
             for entry in shard.load().values() {
@@ -163,19 +165,27 @@ impl KeyRing {
         taken
     }
 
-    fn write(&self, name: &SecretName, change: impl FnOnce(&mut Shard)) {
+    /// `SecretName` borrows as `str`, so both hash alike.
+    fn shard_of(&self, name: &str) -> usize {
+        let hash = self.hasher.hash_one(name);
+        usize::try_from(hash % SHARDS as u64).unwrap_or(0)
+    }
+
+    fn change(&self, name: &SecretName, change: impl FnOnce(&mut Shard)) {
         let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let shard = &self.shards[shard_of(&self.hasher, name.as_str())];
+        let shard = &self.shards[self.shard_of(name.as_str())];
         let mut copy = Shard::clone(&shard.load());
         change(&mut copy);
         shard.store(Arc::new(copy));
     }
 }
 
-/// `SecretName` borrows as `str`, so both hash alike.
-fn shard_of(hasher: &RandomState, name: &str) -> usize {
-    let hash = hasher.hash_one(name);
-    usize::try_from(hash % SHARDS as u64).unwrap_or(0)
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Entry {
@@ -199,7 +209,9 @@ impl Entry {
             .iter()
             .map(|version| {
                 let known = same.and_then(|old| old.uses_of(version.life.number));
-                known.cloned().unwrap_or_else(|| Arc::new(Uses::stored(version)))
+                known
+                    .cloned()
+                    .unwrap_or_else(|| Arc::new(Uses::stored(version)))
             })
             .collect();
         for version in &mut record.versions {
@@ -226,27 +238,34 @@ impl Entry {
     }
 
     /// Notes that a version signed.
-    pub fn signed(&self, number: u32, now: Timestamp) {
+    pub(crate) fn signed(&self, number: u32, now: Timestamp) {
         if let Some(uses) = self.uses(number) {
             uses.signed.fetch_max(now.unix_millis(), Ordering::Relaxed);
         }
     }
 
     /// Notes that a version verified.
-    pub fn verified(&self, number: u32, now: Timestamp) {
+    pub(crate) fn verified(&self, number: u32, now: Timestamp) {
         if let Some(uses) = self.uses(number) {
-            uses.verified.fetch_max(now.unix_millis(), Ordering::Relaxed);
+            uses.verified
+                .fetch_max(now.unix_millis(), Ordering::Relaxed);
         }
     }
 
     /// When a version was last used.
-    pub fn uses(&self, number: u32) -> Option<&Uses> {
+    pub(crate) fn uses(&self, number: u32) -> Option<&Uses> {
         self.uses_of(number).map(|uses| &**uses)
     }
 
     fn uses_of(&self, number: u32) -> Option<&Arc<Uses>> {
-        let numbers = self.record.versions.iter().map(|version| version.life.number);
-        let (_, uses) = numbers.zip(&self.uses).find(|(known, _)| *known == number)?;
+        let numbers = self
+            .record
+            .versions
+            .iter()
+            .map(|version| version.life.number);
+        let (_, uses) = numbers
+            .zip(&self.uses)
+            .find(|(known, _)| *known == number)?;
         Some(uses)
     }
 }
@@ -263,12 +282,12 @@ impl Uses {
     }
 
     /// When it last signed.
-    pub fn last_sign(&self) -> Option<Timestamp> {
+    pub(crate) fn last_sign(&self) -> Option<Timestamp> {
         time(self.signed.load(Ordering::Relaxed))
     }
 
     /// When it last verified.
-    pub fn last_verify(&self) -> Option<Timestamp> {
+    pub(crate) fn last_verify(&self) -> Option<Timestamp> {
         time(self.verified.load(Ordering::Relaxed))
     }
 

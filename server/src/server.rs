@@ -27,7 +27,7 @@ use crate::{
     replay::ReplayRecord,
     ring::KeyRing,
     service::{ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
-    store::{OpenError, Published, Store, StoreOptions},
+    store::{OpenError, Published, SecretRecord, Store, StoreOptions},
 };
 
 /// What a message may be larger than the largest body: headers, names, and the framing of a batch.
@@ -49,7 +49,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The address cannot be listened on.
-    #[error("{address} cannot be listened on: {source}; stop the process that does, or choose another with --listen")]
+    #[error(
+        "{address} cannot be listened on: {source}; stop the process that does, or choose another with --listen"
+    )]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -167,7 +169,13 @@ impl Server {
         self.housekeeping.abort();
         let _ = self.housekeeping.await;
         self.shared.flush_uses().await;
-        self.shared.store.close().await;
+        let store = self.shared.store.clone();
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("the store did not close");
+        }
         tracing::info!("stopped");
     }
 }
@@ -195,16 +203,16 @@ fn open(
         },
         queue: CHANGE_QUEUE,
     };
-    let opened = Store::open(options)?;
-    let ring = Arc::new(KeyRing::new(opened.records, opened.corrupt));
+    let ring = Arc::new(KeyRing::new());
     let published = ring.clone();
-    let store = opened.store.start(move |change| match change {
-        Published::Changed(record) => published.publish(record),
+    let opened = Store::open(options, move |change| match change {
+        Published::Changed(record) => published.publish(SecretRecord::clone(&record)),
         Published::Deleted(name) => published.remove(&name),
-    });
+    })?;
+    ring.load(opened.records, opened.corrupt);
     Ok(Arc::new(Shared {
         ring,
-        store,
+        store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
         start_time: clock.now(),
         limits,
@@ -227,9 +235,7 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
                 .max_decoding_message_size(MAX_CHANGE_BYTES)
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
         )
-        .add_service(
-            SchemeServiceServer::new(Schemes).max_decoding_message_size(MAX_CHANGE_BYTES),
-        );
+        .add_service(SchemeServiceServer::new(Schemes).max_decoding_message_size(MAX_CHANGE_BYTES));
     if reflection {
         let builder = || {
             tonic_reflection::server::Builder::configure()
@@ -279,4 +285,3 @@ async fn set_health(health: &HealthReporter, serving: bool) {
         health.set_service_status(service, status).await;
     }
 }
-

@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// Writes the times of use that are not in the store yet.
-    pub async fn flush_uses(&self) {
+    pub(crate) async fn flush_uses(&self) {
         let uses = self.ring.take_uses();
         if !uses.is_empty()
             && let Err(error) = self.store.record_use(uses).await
@@ -65,7 +65,7 @@ impl Shared {
     }
 
     /// What runs once a minute: times of use, ended graces, answers that may no longer be repeated.
-    pub async fn keep_house(self: Arc<Self>, every: Duration) {
+    pub(crate) async fn keep_house(self: Arc<Self>, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         ticks.tick().await;
         loop {

@@ -13,7 +13,12 @@ pub fn init(log: &Log) {
     let registry = tracing_subscriber::registry().with(filter);
     let installed = match log.format {
         LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
         LogFormat::Human => {
             let colour = std::io::stderr().is_terminal();

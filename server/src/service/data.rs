@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use countersign_core::{
     Purpose, Reason, Timestamp,
+    policy::ReplayPolicy,
     secret::{MisfitError, Proof, ProvenDelivery, SignError, Signed},
     template::Variable,
-    policy::ReplayPolicy,
     verdict::{Decision, IdentityVerdict},
     webhook::{Delivery, Header, Headers, is_id},
 };
@@ -111,7 +111,10 @@ impl Shared {
             }
             Input::Webhook(webhook) => self.sign_webhook(&entry, webhook, now)?,
         };
-        let version = response.version.as_ref().map_or(0, |version| version.number);
+        let version = response
+            .version
+            .as_ref()
+            .map_or(0, |version| version.number);
         entry.signed(version, now);
         tracing::debug!(request_id = %rpc_id, secret = %entry.secret.name, version, "signed");
         Ok(response)
@@ -457,4 +460,3 @@ fn log_delivery(rpc_id: &RequestId, entry: &Entry, response: &VerifyWebhookRespo
         );
     }
 }
-

@@ -121,7 +121,11 @@ impl SecretService for ControlPlane {
         let request = request.into_inner();
         let name = convert::name("name", &request.name)?;
         let number = version_number(request.version)?;
-        let changed = self.0.store.revoke(caller, name, number, request.force).await;
+        let changed = self
+            .0
+            .store
+            .revoke(caller, name, number, request.force)
+            .await;
         Ok(Response::new(RevokeVersionResponse {
             secret: Some(self.0.changed(changed)?),
         }))
@@ -262,7 +266,16 @@ impl Shared {
         let revision = Some(entry.record.revision);
         let changed = self
             .store
-            .update(caller, name, revision, new, request.validate_only)
+            .update(
+                caller,
+                name,
+                revision,
+                |settings| {
+                    *settings = new;
+                    Ok(())
+                },
+                request.validate_only,
+            )
             .await;
         self.changed(changed)
     }
@@ -336,7 +349,10 @@ impl Shared {
             let internal = |_| Failure::new(ErrorReason::Internal);
             let random = crate::random::key_bytes().map_err(internal)?;
             let text = scheme.key.generated(&random);
-            let key = scheme.key.decode(&text).map_err(|_| Failure::new(ErrorReason::Internal))?;
+            let key = scheme
+                .key
+                .decode(&text)
+                .map_err(|_| Failure::new(ErrorReason::Internal))?;
             (text, key, Vec::new())
         };
         Ok(NewKey {
@@ -356,7 +372,10 @@ impl Shared {
     ) -> Result<(countersign_core::Key, Vec<KeyWarning>), Failure> {
         if self.key_policy == KeyPolicy::SampleKeysAllowed {
             let key = scheme.key.decode(text);
-            return Ok((key.map_err(|_| Failure::new(ErrorReason::KeyFormat))?, Vec::new()));
+            return Ok((
+                key.map_err(|_| Failure::new(ErrorReason::KeyFormat))?,
+                Vec::new(),
+            ));
         }
         key_policy::check(&scheme.key, scheme.min_key_bytes(), text).map_err(|refusal| {
             let reason = match refusal {
@@ -392,7 +411,10 @@ impl Shared {
         let max = self.limits.max_grace;
         let expected = || {
             let days = max.as_secs() / 86_400;
-            Failure::field("grace_period", format!("more than 0 and at most {days} days"))
+            Failure::field(
+                "grace_period",
+                format!("more than 0 and at most {days} days"),
+            )
         };
         let Some(wire) = wire else {
             return Ok(self.limits.default_grace);
@@ -433,7 +455,10 @@ impl Shared {
         }
     }
 
-    fn changed(&self, changed: Result<Arc<SecretRecord>, ChangeError>) -> Result<v1::Secret, Failure> {
+    fn changed(
+        &self,
+        changed: Result<Arc<SecretRecord>, ChangeError>,
+    ) -> Result<v1::Secret, Failure> {
         let record = changed.map_err(change_failure)?;
         let entry = self.ring.secret(record.name.as_str()).ok();
         Ok(record_to_wire(&record, self.clock.now(), |number| {
@@ -446,7 +471,13 @@ const UPDATABLE: &str = "mode, tolerance, timestamp_unit, replay_policy, labels 
 
 /// The fields to change: those named, or those set.
 fn mask(mask: Option<prost_types::FieldMask>, wire: &v1::Secret) -> Result<Vec<String>, Failure> {
-    let all = ["mode", "tolerance", "timestamp_unit", "replay_policy", "labels"];
+    let all = [
+        "mode",
+        "tolerance",
+        "timestamp_unit",
+        "replay_policy",
+        "labels",
+    ];
     let named = mask.map(|mask| mask.paths).unwrap_or_default();
     if named == ["*"] {
         return Ok(all.map(str::to_owned).to_vec());
@@ -555,7 +586,12 @@ fn version_to_wire(
         last_verify_time: time(uses.and_then(Uses::last_verify)),
         key_id: version.key_id.clone().unwrap_or_default(),
         imported: version.imported,
-        warnings: version.warnings.iter().copied().map(warning_to_wire).collect(),
+        warnings: version
+            .warnings
+            .iter()
+            .copied()
+            .map(warning_to_wire)
+            .collect(),
     }
 }
 
@@ -583,6 +619,7 @@ fn change_failure(error: ChangeError) -> Failure {
         ChangeError::DiskFull => ErrorReason::StorageFull,
         ChangeError::Unavailable => ErrorReason::StoreUnavailable,
         ChangeError::Corrupt => ErrorReason::SecretCorrupt,
+        ChangeError::InvalidSettings => ErrorReason::FieldInvalid,
         ChangeError::Rotation(error) => return rotation_failure(error),
     };
     Failure::new(reason)
@@ -597,7 +634,9 @@ fn rotation_failure(error: RotationError) -> Failure {
         }
         RotationError::GraceOutOfRange => Failure::field("grace_period", message),
         RotationError::UnknownVersion => Failure::new(ErrorReason::VersionNotFound),
-        RotationError::ActiveNeedsForce => Failure::with_message(ErrorReason::ForceRequired, message),
+        RotationError::ActiveNeedsForce => {
+            Failure::with_message(ErrorReason::ForceRequired, message)
+        }
         _ => Failure::with_message(ErrorReason::VersionState, message),
     }
 }

@@ -68,7 +68,10 @@ fn check_time(scheme: &Scheme, settings: &Settings) -> Result<(), Failure> {
             return match (settings.tolerance, settings.timestamp_unit) {
                 (None, None) => Ok(()),
                 (Some(_), _) => Err(Failure::field("tolerance", "unset: the proof has no time")),
-                (None, _) => Err(Failure::field("timestamp_unit", "unset: the proof has no time")),
+                (None, _) => Err(Failure::field(
+                    "timestamp_unit",
+                    "unset: the proof has no time",
+                )),
             };
         }
     };
@@ -109,10 +112,7 @@ fn check_leeway(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-fn check_parameters(
-    scheme: &Scheme,
-    parameters: &BTreeMap<String, String>,
-) -> Result<(), Failure> {
+fn check_parameters(scheme: &Scheme, parameters: &BTreeMap<String, String>) -> Result<(), Failure> {
     if !parameters.keys().eq(scheme.parameters.keys()) {
         let expected = match scheme.parameters.is_empty() {
             true => "none for this scheme".to_owned(),
@@ -138,7 +138,10 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Failure> {
     }
     for (key, value) in labels {
         if !is_segment(key) {
-            return Err(Failure::field("labels", "keys of a-z 0-9 . _ -, at most 63"));
+            return Err(Failure::field(
+                "labels",
+                "keys of a-z 0-9 . _ -, at most 63",
+            ));
         }
         convert::plain_text("labels", value, MAX_VALUE_BYTES)?;
     }
