@@ -3,6 +3,7 @@
 
 pub mod identity;
 pub mod key;
+pub mod key_policy;
 pub mod name;
 pub mod reason;
 pub mod rotation;
