@@ -121,6 +121,13 @@ fn a_fixed_claim_without_its_parameter_lets_nothing_pass() {
         let members = format!(r#""sub":"u1","exp":1700003600,"iss":{iss}"#);
         assert_eq!(judge(&rules, &members, 0), Err(Reason::ClaimInvalid));
     }
+    // Nor does one that the scheme or the secret leaves empty.
+    let empty = TokenRules {
+        fixed_claims: BTreeMap::from([("iss".to_owned(), String::new())]),
+        ..rules
+    };
+    let members = r#""sub":"u1","exp":1700003600,"iss":"""#;
+    assert_eq!(judge(&empty, members, 0), Err(Reason::ClaimInvalid));
 }
 
 #[test]

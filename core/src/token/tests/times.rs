@@ -223,4 +223,10 @@ fn j59_a_token_ends_after_it_starts() {
     ] {
         assert_eq!(times(bad, 0), Err(Reason::ClaimInvalid), "{bad}");
     }
+    // An instant is not wrong, only short.
+    assert!(times(r#""exp":1700000003,"nbf":1700000003,"iat":1700000003"#, 0).is_ok());
+    assert_eq!(
+        times(r#""exp":1700000000,"nbf":1700000000"#, 0),
+        Err(Reason::TokenExpired)
+    );
 }
