@@ -6,6 +6,7 @@ pub mod encoding;
 pub mod hash;
 pub mod identity;
 pub mod key;
+pub mod key_policy;
 pub mod name;
 pub mod policy;
 pub mod reason;
