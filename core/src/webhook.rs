@@ -96,7 +96,8 @@ impl Freshness {
     #[must_use]
     pub fn span(self) -> Option<Duration> {
         self.unit?;
-        self.window.map(|window| window.past + window.future)
+        self.window
+            .map(|window| window.past.saturating_add(window.future))
     }
 
     /// The last moment at which a delivery signed at `signed` is accepted.
@@ -127,10 +128,9 @@ impl Freshness {
             TimestampUnit::Seconds => Timestamp::from_unix_secs(now.unix_secs()),
             TimestampUnit::Milliseconds => now,
         };
-        let age = now.millis_since(time);
-        if age > millis(window.past) {
+        if now.millis_since(time) > millis(window.past) {
             Err(Reason::TimestampTooOld)
-        } else if -age > millis(window.future) {
+        } else if time.millis_since(now) > millis(window.future) {
             Err(Reason::TimestampInFuture)
         } else {
             Ok(Some(time))

@@ -153,6 +153,32 @@ fn w15_the_year_9999_is_the_last_one() {
 }
 
 #[test]
+fn w15_no_age_overflows() {
+    for scheme in SCHEMES {
+        let good = sent(scheme);
+        for unit in [SECONDS, MILLISECONDS] {
+            let freshness = Freshness::new(good.rules, FIVE_MINUTES, unit);
+            let dated = good.rules.timestamp.is_some();
+            for (now, reason) in [
+                (i64::MIN, Reason::TimestampInFuture),
+                (i64::MIN + 1, Reason::TimestampInFuture),
+                (i64::MAX, Reason::TimestampTooOld),
+            ] {
+                let verdict = verdict(&good, freshness, Timestamp::from_unix_millis(now));
+                // TalkJS's text is in milliseconds here, which as seconds is no year.
+                let unread = scheme == "talkjs.webhook" && unit == SECONDS;
+                let expect = match () {
+                    () if !dated => Ok(()),
+                    () if unread => Err(Reason::TimestampMalformed),
+                    () => Err(reason),
+                };
+                assert_eq!(verdict, expect, "{scheme} {unit:?} {now}");
+            }
+        }
+    }
+}
+
+#[test]
 fn w16_the_other_unit_is_refused() {
     let [standard, stripe, slack, chatwoot, _] = stamped("1700000000000");
     for delivery in [standard, stripe, slack, chatwoot] {
@@ -256,6 +282,19 @@ fn a_side_on_which_the_scheme_allows_nothing_stays_closed() {
             );
         }
     }
+}
+
+#[test]
+fn a_tolerance_without_end_does_not_overflow() {
+    let good = sent("standard.webhook");
+    let endless = Freshness::new(good.rules, Some(Duration::MAX), None);
+    assert_eq!(
+        verdict(&good, endless, millis_from_now(i64::MAX / 2)),
+        Ok(())
+    );
+    assert_eq!(endless.span(), Some(Duration::MAX));
+    let last = endless.last_moment(NOW).map(Timestamp::unix_millis);
+    assert_eq!(last, Some(i64::MAX));
 }
 
 #[test]
