@@ -95,9 +95,14 @@ impl Freshness {
     /// How long after its signing a delivery may be accepted, its sender's clock being ahead as far as allowed.
     #[must_use]
     pub fn span(self) -> Option<Duration> {
-        self.unit?;
+        // A timestamp in seconds is fresh until its last second is over.
+        let rounding = match self.unit? {
+            TimestampUnit::Seconds => Duration::from_secs(1),
+            TimestampUnit::Milliseconds => Duration::from_millis(1),
+        };
         self.window
             .map(|window| window.past.saturating_add(window.future))
+            .map(|span| span.saturating_add(rounding))
     }
 
     /// The last moment at which a delivery signed at `signed` is accepted.

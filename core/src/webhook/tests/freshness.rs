@@ -298,6 +298,16 @@ fn a_tolerance_without_end_does_not_overflow() {
 }
 
 #[test]
+fn w28_the_span_covers_every_moment_at_which_a_delivery_is_accepted() {
+    let good = sent("standard.webhook");
+    let own = Freshness::new(good.rules, None, None);
+    let accepted = |millis: &i64| verdict(&good, own, millis_from_now(*millis)).is_ok();
+    let first = (-302_000..0).find(accepted).unwrap();
+    let last = (0..302_000).rev().find(accepted).unwrap();
+    assert!(i128::from(last - first) < own.span().unwrap().as_millis() as i128);
+}
+
+#[test]
 fn a_delivery_without_a_known_unit_has_no_span() {
     let talkjs = rules("talkjs.webhook");
     assert_eq!(Freshness::new(talkjs, FIVE_MINUTES, None).span(), None);
