@@ -1,0 +1,1 @@
+//! Table W of the attacks, as far as core decides it.

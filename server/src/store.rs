@@ -1,0 +1,336 @@
+//! The embedded store: secrets, versions, requests and audit in one SQLite file that one process holds.
+//!
+//! Invariant: a change, its audit row and its idempotency row are one transaction; a change that fails leaves the
+//! file and the memory of the service as they were.
+//! Invariant: no key and no answer reaches the disk but sealed.
+//! Invariant: a queued change runs to its end, whether or not its caller still waits.
+
+mod error;
+mod keys;
+mod lives;
+mod open;
+mod records;
+mod requests;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod text;
+mod upkeep;
+mod writer;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use countersign_core::SecretName;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+pub use self::{
+    error::{ChangeError, OpenError},
+    open::StoreOptions,
+    records::{
+        AuditRow, Caller, NewKey, NewSecret, Outcome, Published, RequestId, Rotate, SecretRecord,
+        Settings, UseTimes, VersionRecord,
+    },
+};
+use self::{
+    requests::Asked,
+    writer::{Message, Writer},
+};
+use crate::seal::{Domain, Seal};
+
+/// A handle of an open store; clones are handles of the same store. When the last one is dropped the writer finishes
+/// what is queued and releases the data directory; [`Store::close`] waits for that.
+#[derive(Clone)]
+pub struct Store {
+    queue: SyncSender<Message>,
+    seal: Arc<Seal>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// A store and what it held when it was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// All secrets that are not deleted, by name.
+    pub records: Vec<SecretRecord>,
+    /// Secrets with a stored key or state that is damaged: they do not serve until an emergency rotation repairs
+    /// them or they are deleted.
+    pub corrupt: Vec<SecretName>,
+}
+
+impl Store {
+    /// Opens the store of a directory, or makes one. `publish` is told every committed change, on the writer's
+    /// thread; it must be quick and must not wait for the store.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do.
+    pub fn open(
+        options: StoreOptions,
+        publish: impl FnMut(Published) + Send + 'static,
+    ) -> Result<Opened, OpenError> {
+        let (queue, work) = sync_channel(options.queue);
+        let loaded = open::open(options, Box::new(publish))?;
+        let seal = loaded.writer.seal();
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || loaded.writer.run(&work))
+            .map_err(|_| OpenError::System)?;
+        let store = Self {
+            queue,
+            seal,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        };
+        Ok(Opened {
+            store,
+            records: loaded.records,
+            corrupt: loaded.corrupt,
+        })
+    }
+
+    /// A fingerprint of a request's arguments under a key of the store: it says nothing about them, not even to
+    /// someone who guesses.
+    #[must_use]
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.seal.fingerprint(Domain::Arguments, parts)
+    }
+
+    /// Creates a secret with its first version ACTIVE. `encode` builds the answer, which a retry within 24 hours is
+    /// given again.
+    ///
+    /// # Errors
+    /// [`ChangeError::NameTaken`], [`ChangeError::KeyReused`], [`ChangeError::RequestIdConflict`],
+    /// [`ChangeError::RequestIdExpired`], or the store's own.
+    pub async fn create(
+        &self,
+        caller: Caller,
+        request: RequestId,
+        new: NewSecret,
+        encode: impl FnOnce(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
+    ) -> Result<Zeroizing<Vec<u8>>, ChangeError> {
+        let asked = Asked {
+            caller,
+            request,
+            method: "CreateSecret",
+            validate_only: false,
+        };
+        let encode = Box::new(encode);
+        self.submit(move |writer| writer.change(|change| keys::create(change, &asked, new, encode)))
+            .await
+    }
+
+    /// Adds a version with a new key and ends the older ones as the rotation says. With `validate_only`, everything
+    /// is checked and `encode` is asked, but nothing is written, and a request id that was used is a conflict.
+    ///
+    /// # Errors
+    /// As [`Store::create`]; [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::SchemeMismatch`],
+    /// [`ChangeError::Rotation`]; [`ChangeError::Corrupt`] if the key of a version that stays live does not open.
+    pub async fn rotate(
+        &self,
+        caller: Caller,
+        request: RequestId,
+        rotation: Rotate,
+        encode: impl FnOnce(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
+    ) -> Result<Zeroizing<Vec<u8>>, ChangeError> {
+        let asked = Asked {
+            caller,
+            request,
+            method: "RotateSecret",
+            validate_only: rotation.validate_only,
+        };
+        let encode = Box::new(encode);
+        self.submit(move |writer| {
+            writer.change(|change| keys::rotate(change, &asked, rotation, encode))
+        })
+        .await
+    }
+
+    /// Makes a PENDING version ACTIVE. A repeat changes nothing and takes no change number.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::Rotation`], or the store's own.
+    pub async fn activate(
+        &self,
+        caller: Caller,
+        name: SecretName,
+        number: u32,
+        grace: Duration,
+    ) -> Result<Arc<SecretRecord>, ChangeError> {
+        self.submit(move |writer| {
+            writer.change(|change| {
+                let (limits, now) = (change.limits, change.rows.now);
+                lives::step(
+                    change,
+                    &caller,
+                    "ActivateVersion",
+                    (&name, number),
+                    |versions| versions.activate(number, grace, limits, now),
+                )
+            })
+        })
+        .await
+    }
+
+    /// Ends a version at once; the ACTIVE one only with `force`. A repeat changes nothing and takes no change
+    /// number.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::Rotation`], or the store's own.
+    pub async fn revoke(
+        &self,
+        caller: Caller,
+        name: SecretName,
+        number: u32,
+        force: bool,
+    ) -> Result<Arc<SecretRecord>, ChangeError> {
+        self.submit(move |writer| {
+            writer.change(|change| {
+                let now = change.rows.now;
+                lives::step(
+                    change,
+                    &caller,
+                    "RevokeVersion",
+                    (&name, number),
+                    |versions| versions.revoke(number, force, now),
+                )
+            })
+        })
+        .await
+    }
+
+    /// Edits the settings of a secret. With `expected_revision`, only if nothing changed since; with
+    /// `validate_only`, answers what would be. An edit that changes nothing takes no change number.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::RevisionMismatch`], what `edit` refuses,
+    /// or the store's own.
+    pub async fn update(
+        &self,
+        caller: Caller,
+        name: SecretName,
+        expected_revision: Option<u64>,
+        edit: impl FnOnce(&mut Settings) -> Result<(), ChangeError> + Send + 'static,
+        validate_only: bool,
+    ) -> Result<Arc<SecretRecord>, ChangeError> {
+        let edit = lives::Edit {
+            expected_revision,
+            edit: Box::new(edit),
+            validate_only,
+        };
+        self.submit(move |writer| {
+            writer.change(|change| lives::update(change, &caller, edit, &name))
+        })
+        .await
+    }
+
+    /// Deletes a secret: its keys and answers are erased, its name is free again. Live versions need `force`.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::LiveVersionsNeedForce`], or the store's
+    /// own.
+    pub async fn delete(
+        &self,
+        caller: Caller,
+        name: SecretName,
+        force: bool,
+    ) -> Result<(), ChangeError> {
+        self.submit(move |writer| {
+            writer.change(|change| lives::delete(change, &caller, &name, force))?;
+            writer.truncate_log();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Why a secret cannot be found: it was deleted, or there never was one.
+    pub async fn absence(&self, name: SecretName) -> ChangeError {
+        let found = self
+            .submit(move |writer| writer.upkeep(|rows| rows.id(&name).map(writer::Done::RollBack)));
+        match found.await {
+            Ok(_) => ChangeError::Unavailable,
+            Err(error) => error,
+        }
+    }
+
+    /// Keeps when versions were last used. Times only move forward.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn record_use(&self, uses: Vec<UseTimes>) -> Result<(), ChangeError> {
+        self.submit(move |writer| upkeep::record_use(writer, &uses))
+            .await
+    }
+
+    /// Writes down which graces are over and erases answers that are a day old; to be called about once a minute.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn sweep(&self) -> Result<(), ChangeError> {
+        self.submit(upkeep::sweep).await
+    }
+
+    /// The audit rows after a change number, oldest first.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, ChangeError> {
+        self.submit(move |writer| writer.read(|rows| upkeep::audit_rows(rows, after, limit)))
+            .await
+    }
+
+    /// The number of the last change.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn change_number(&self) -> Result<u64, ChangeError> {
+        self.submit(|writer| writer.read(upkeep::change_number))
+            .await
+    }
+
+    /// Finishes what is queued, closes the file and releases the data directory. Every other handle is answered
+    /// [`ChangeError::Unavailable`] from then on. Blocks until it is done.
+    pub fn close(self) {
+        // Fails only if the writer has stopped already.
+        let _ = self.queue.send(Message::Close);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+
+    /// Queues work for the writer and waits for its answer.
+    async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Result<T, ChangeError> {
+        let (reply, answer) = oneshot::channel();
+        let work = Message::Work(Box::new(move |writer| {
+            // The caller may have gone; what was done stays done.
+            let _ = reply.send(work(writer));
+        }));
+        self.queue.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => ChangeError::Busy,
+            TrySendError::Disconnected(_) => ChangeError::Unavailable,
+        })?;
+        answer.await.unwrap_or(Err(ChangeError::Unavailable))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! The changes that make a key.
+
+use std::sync::Arc;
+
+use countersign_core::rotation::Versions;
+
+use super::{
+    ChangeError, NewKey, NewSecret, Outcome, Published, Rotate,
+    error::Fault,
+    requests::{Answer, Asked},
+    rows::{Named, place},
+    writer::{Change, Done},
+};
+use crate::seal::{Kind, Place};
+
+/// Builds the answer to keep and to send.
+pub(super) type Encode = Box<dyn FnOnce(&Outcome<'_>) -> Answer + Send>;
+
+pub(super) fn create(
+    change: &Change<'_>,
+    asked: &Asked,
+    mut new: NewSecret,
+    encode: Encode,
+) -> Result<Done<Answer>, Fault> {
+    if let Some(answer) = change.answered(asked)? {
+        return Ok(Done::RollBack(answer));
+    }
+    let rows = &change.rows;
+    if matches!(rows.named(&new.name)?, Named::Secret(_)) {
+        return Err(ChangeError::NameTaken.into());
+    }
+    rows.check_reuse(&new.name, &mut new.key)?;
+    let secret_id = rows.insert_secret(&new, change.n)?;
+    let versions = Versions::first(rows.now);
+    for life in &versions {
+        let place = Place {
+            kind: Kind::Key,
+            secret_id,
+            name: &new.name,
+            version: life.number,
+            scheme: &new.scheme,
+        };
+        rows.insert_version(&place, life, &new.key)?;
+    }
+    change.answer(asked, secret_id, &new.key, encode)
+}
+
+pub(super) fn rotate(
+    change: &Change<'_>,
+    asked: &Asked,
+    mut rotation: Rotate,
+    encode: Encode,
+) -> Result<Done<Answer>, Fault> {
+    if let Some(answer) = change.answered(asked)? {
+        return Ok(Done::RollBack(answer));
+    }
+    let rows = &change.rows;
+    let secret = rows.bare_record(rows.id(&rotation.name)?)?;
+    if secret.scheme != rotation.scheme {
+        return Err(ChangeError::SchemeMismatch.into());
+    }
+    let before = secret.lives().map_err(|_| ChangeError::Corrupt)?;
+    let Rotate {
+        ending,
+        expected_version,
+        ..
+    } = rotation;
+    let after = before.rotate(ending, expected_version, change.limits, rows.now)?;
+    rows.check_reuse(&rotation.name, &mut rotation.key)?;
+    rows.write_lives(secret.id, &before, &after)?;
+    for life in after.iter().skip(before.iter().len()) {
+        let place = place(Kind::Key, &secret, life.number);
+        rows.insert_version(&place, life, &rotation.key)?;
+    }
+    rows.touch(secret.id, change.n)?;
+    change.answer(asked, secret.id, &rotation.key, encode)
+}
+
+impl Change<'_> {
+    /// Finishes a change that made the newest version: audit row, answer, and what to publish.
+    fn answer(
+        &self,
+        asked: &Asked,
+        id: i64,
+        key: &NewKey,
+        encode: Encode,
+    ) -> Result<Done<Answer>, Fault> {
+        let record = self.rows.record(id)?;
+        let newest = record.versions.last().ok_or(ChangeError::Corrupt)?;
+        let version = newest.life.number;
+        let answer = encode(&Outcome {
+            record: &record,
+            version,
+            key,
+        });
+        if asked.validate_only {
+            return Ok(Done::RollBack(answer));
+        }
+        self.audit(&asked.caller, asked.method, &record.name, Some(version))?;
+        self.remember(asked, &record, version, &answer)?;
+        Ok(Done::Commit {
+            answer,
+            publish: vec![Published::Changed(Arc::new(record))],
+        })
+    }
+}

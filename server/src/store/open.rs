@@ -1,0 +1,164 @@
+//! Opening a store: one process, one file, one key-encryption key, or a clear refusal.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use countersign_core::{SecretName, rotation::RotationLimits};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    OpenError, Published, SecretRecord,
+    rows::Rows,
+    schema,
+    writer::{Settled, Writer},
+};
+use crate::{Clock, seal::Kek};
+
+/// 3.7.0 to 3.51.2 can corrupt a database when its WAL is reset.
+const OLDEST_SQLITE: i32 = 3_051_003;
+const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= OLDEST_SQLITE);
+
+const PRAGMAS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA mmap_size = 0;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// How to open a store.
+#[derive(Debug)]
+pub struct StoreOptions {
+    /// The directory of the store; made, for this user alone, if it does not exist.
+    pub data_dir: PathBuf,
+    /// The key-encryption key. A new store takes it for good.
+    pub kek: Kek,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The bounds of rotations.
+    pub limits: RotationLimits,
+    /// At most this many changes wait for the writer.
+    pub queue: usize,
+}
+
+/// The writer of an opened store and what it loaded.
+pub(super) struct Loaded {
+    pub(super) writer: Writer,
+    pub(super) records: Vec<SecretRecord>,
+    pub(super) corrupt: Vec<SecretName>,
+}
+
+pub(super) fn open(
+    options: StoreOptions,
+    publish: Box<dyn FnMut(Published) + Send>,
+) -> Result<Loaded, OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::SqliteTooOld);
+    }
+    let lock = lock(&options.data_dir)?;
+    let mut connection = connect(&options.data_dir)?;
+    let seal = Arc::new(schema::prepare(&mut connection, &options.kek)?);
+    check(&connection)?;
+    let rows = Rows {
+        connection: &connection,
+        seal: &seal,
+        now: options.clock.now(),
+    };
+    let (records, corrupt) = load(&rows)?;
+    let settled = Settled {
+        seal,
+        clock: options.clock,
+        limits: options.limits,
+    };
+    Ok(Loaded {
+        writer: Writer::new(connection, settled, publish, lock),
+        records,
+        corrupt,
+    })
+}
+
+/// Makes the directory and takes its lock, which the system releases when the process ends, however it ends.
+fn lock(data_dir: &Path) -> Result<File, OpenError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)?;
+    let file = private_file(&data_dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn connect(data_dir: &Path) -> Result<Connection, OpenError> {
+    let path = data_dir.join("countersign.db");
+    // SQLite would make the file readable for all; its WAL takes the mode of the file.
+    drop(private_file(&path)?);
+    File::open(data_dir)?.sync_all()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags)?;
+    connection.execute_batch(PRAGMAS)?;
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode == "wal" {
+        Ok(connection)
+    } else {
+        tracing::error!(mode, "the file system takes no write-ahead log");
+        Err(OpenError::DataDir)
+    }
+}
+
+fn check(connection: &Connection) -> Result<(), OpenError> {
+    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if finding == "ok" {
+        Ok(())
+    } else {
+        tracing::error!(finding, "the database is damaged");
+        Err(OpenError::Damaged)
+    }
+}
+
+/// All secrets by name. One that does not open is named and left out; the others serve.
+fn load(rows: &Rows<'_>) -> Result<(Vec<SecretRecord>, Vec<SecretName>), OpenError> {
+    let (mut records, mut corrupt) = (Vec::new(), Vec::new());
+    for (id, name) in names(rows.connection)? {
+        match rows.record(id) {
+            Ok(record) => records.push(record),
+            Err(fault) if fault.is_corrupt() => {
+                tracing::error!(
+                    secret = name,
+                    "a stored secret is damaged and does not serve"
+                );
+                corrupt.extend(SecretName::parse(&name));
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok((records, corrupt))
+}
+
+fn names(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    let sql = "SELECT id, name FROM secrets WHERE delete_time IS NULL ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    names.collect()
+}

@@ -1,0 +1,203 @@
+//! What the store takes and gives: plain records, with keys in types that cannot be shown.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use countersign_core::{
+    SecretName, Timestamp,
+    key_policy::KeyWarning,
+    policy::{Mode, ReplayPolicy, TimestampUnit},
+    rotation::{Ending, InvalidVersions, Version, Versions},
+};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+/// A secret with all its versions.
+#[derive(Clone, Debug)]
+pub struct SecretRecord {
+    /// Never used again, not even when the name is.
+    pub id: i64,
+    /// The name.
+    pub name: SecretName,
+    /// Id of the scheme.
+    pub scheme: String,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it was last changed.
+    pub update_time: Timestamp,
+    /// The number of the last change of this secret.
+    pub revision: u64,
+    /// All versions, oldest first.
+    pub versions: Vec<VersionRecord>,
+}
+
+impl SecretRecord {
+    /// The versions as the state machine sees them.
+    ///
+    /// # Errors
+    /// The stored states are none that the state machine makes.
+    pub fn lives(&self) -> Result<Versions, InvalidVersions> {
+        Versions::new(self.versions.iter().map(|v| v.life.clone()).collect())
+    }
+}
+
+/// What an operator chooses for a secret; `None` is the scheme's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Identity policy; `None` for webhooks and resource ids.
+    pub mode: Option<Mode>,
+    /// Tolerance of times, kept to the millisecond.
+    pub tolerance: Option<Duration>,
+    /// Unit of the timestamp header.
+    pub timestamp_unit: Option<TimestampUnit>,
+    /// What happens to repeated deliveries; `None` but for webhooks.
+    pub replay: Option<ReplayPolicy>,
+    /// Values that the scheme needs.
+    pub parameters: BTreeMap<String, String>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One version of a secret.
+#[derive(Clone, Debug)]
+pub struct VersionRecord {
+    /// Number, state and times.
+    pub life: Version,
+    /// The key as the vendor shows it; `None` unless the version was live when the record was made.
+    pub key: Option<SecretString>,
+    /// The vendor's public id of the key.
+    pub key_id: Option<String>,
+    /// Whether the key was imported.
+    pub imported: bool,
+    /// Remarks recorded with the key.
+    pub warnings: Vec<KeyWarning>,
+    /// When it last signed.
+    pub last_sign: Option<Timestamp>,
+    /// When it last verified.
+    pub last_verify: Option<Timestamp>,
+}
+
+/// A key for a new version.
+pub struct NewKey {
+    /// The key as the vendor shows it.
+    pub text: SecretString,
+    /// [`Key::effective_block`](countersign_core::Key::effective_block): what tells whether two keys sign alike.
+    pub block: Zeroizing<[u8; 64]>,
+    /// Whether it was imported.
+    pub imported: bool,
+    /// The vendor's public id of the key.
+    pub key_id: Option<String>,
+    /// Remarks on it.
+    pub warnings: Vec<KeyWarning>,
+    /// Schemes whose secrets in the same namespace may have the same key.
+    pub may_share_with: Vec<String>,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewKey([redacted])")
+    }
+}
+
+/// A secret to create.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// Id of its scheme.
+    pub scheme: String,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// The key of its first version.
+    pub key: NewKey,
+}
+
+/// A rotation.
+#[derive(Debug)]
+pub struct Rotate {
+    /// The secret.
+    pub name: SecretName,
+    /// Id of the scheme that the key was made for; the secret must have it.
+    pub scheme: String,
+    /// How the older versions end.
+    pub ending: Ending,
+    /// The number of the version that must be ACTIVE.
+    pub expected_version: Option<u32>,
+    /// The new key.
+    pub key: NewKey,
+    /// Check everything, write nothing.
+    pub validate_only: bool,
+}
+
+/// Who asks, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The authenticated principal.
+    pub principal: String,
+    /// Id of the RPC, for finding it in the logs.
+    pub rpc_id: String,
+}
+
+/// The caller's id for a request that must not happen twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    /// The id as sent.
+    pub id: String,
+    /// [`Store::fingerprint`](super::Store::fingerprint) of all arguments.
+    pub args_digest: [u8; 32],
+}
+
+/// What a create or rotation made, for building the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The secret after the change.
+    pub record: &'a SecretRecord,
+    /// The number of the new version.
+    pub version: u32,
+    /// The new key.
+    pub key: &'a NewKey,
+}
+
+/// A change that is committed, in the order of commits.
+#[derive(Clone, Debug)]
+pub enum Published {
+    /// The secret is now so.
+    Changed(Arc<SecretRecord>),
+    /// The secret of this name is gone.
+    Deleted(SecretName),
+}
+
+/// When a version was last used, to be merged with what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UseTimes {
+    /// Id of the secret.
+    pub secret_id: i64,
+    /// Number of the version.
+    pub version: u32,
+    /// When it last signed.
+    pub last_sign: Option<Timestamp>,
+    /// When it last verified.
+    pub last_verify: Option<Timestamp>,
+}
+
+/// One row of the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// The number of the change.
+    pub n: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The authenticated principal.
+    pub principal: String,
+    /// Id of the RPC.
+    pub rpc_id: String,
+    /// Name of the RPC's method.
+    pub method: String,
+    /// Name of the secret.
+    pub secret: String,
+    /// Number of the version, where one was made or changed.
+    pub version: Option<u32>,
+    /// How it went.
+    pub outcome: String,
+}

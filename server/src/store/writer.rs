@@ -1,0 +1,226 @@
+//! The one thread that writes. It owns the connection and the lock of the data directory; changes reach it through a
+//! bounded queue, so neither a slow disk nor a caller that hangs up touches the others.
+//!
+//! Invariant: a change is published after its commit, in the order of commits, and before its caller hears of it.
+
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc::Receiver},
+};
+
+use countersign_core::{SecretName, rotation::RotationLimits};
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::{
+    Caller, ChangeError, Published,
+    error::{DriverFault, Fault},
+    rows::{Rows, number},
+};
+use crate::{Clock, seal::Seal};
+
+/// One piece of work for the writer.
+pub(super) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What travels through the queue.
+pub(super) enum Message {
+    Work(Work),
+    Close,
+}
+
+/// What a store is given once.
+pub(super) struct Settled {
+    pub(super) seal: Arc<Seal>,
+    pub(super) clock: Clock,
+    pub(super) limits: RotationLimits,
+}
+
+/// A numbered transaction that is open.
+pub(super) struct Change<'a> {
+    pub(super) rows: Rows<'a>,
+    pub(super) limits: &'a RotationLimits,
+    /// The number of the change; taken for good by the commit alone.
+    pub(super) n: u64,
+}
+
+/// How a transaction ends that did not fail.
+pub(super) enum Done<T> {
+    Commit { answer: T, publish: Vec<Published> },
+    RollBack(T),
+}
+
+pub(super) struct Writer {
+    // Dropped before the lock, so that no other process opens a file that is being closed.
+    connection: Connection,
+    settled: Settled,
+    publish: Box<dyn FnMut(Published) + Send>,
+    /// Set by a disk error: the file is not trusted again before the store is opened anew.
+    broken: bool,
+    publishing: bool,
+    _lock: File,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        settled: Settled,
+        publish: Box<dyn FnMut(Published) + Send>,
+        lock: File,
+    ) -> Self {
+        Self {
+            connection,
+            settled,
+            publish,
+            broken: false,
+            publishing: false,
+            _lock: lock,
+        }
+    }
+
+    pub(super) fn seal(&self) -> Arc<Seal> {
+        Arc::clone(&self.settled.seal)
+    }
+
+    /// Works until the store is closed or its last handle is dropped.
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        while let Ok(Message::Work(work)) = queue.recv() {
+            if catch_unwind(AssertUnwindSafe(|| work(&mut self))).is_ok() {
+                continue;
+            }
+            tracing::error!("a change panicked");
+            if self.publishing {
+                tracing::error!("memory may be behind the store: no further change is taken");
+                break;
+            }
+        }
+    }
+
+    /// Runs a numbered change: the first statement takes the number and with it the order of commits.
+    pub(super) fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Change<'_>) -> Result<Done<T>, Fault>,
+    ) -> Result<T, ChangeError> {
+        self.transact(|rows, limits| {
+            let n = next_number(rows.connection)?;
+            work(&Change { rows, limits, n })
+        })
+    }
+
+    /// Runs upkeep, which is no change: it takes no number and leaves no audit row.
+    pub(super) fn upkeep<T>(
+        &mut self,
+        work: impl FnOnce(&Rows<'_>) -> Result<Done<T>, Fault>,
+    ) -> Result<T, ChangeError> {
+        self.transact(|rows, _| work(&rows))
+    }
+
+    /// Reads outside of a change.
+    pub(super) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ChangeError> {
+        let result = work(&self.connection).map_err(Fault::Driver);
+        self.settle(result)
+    }
+
+    /// Overwrites what the log still holds of erased rows. It is a courtesy: what the log holds is sealed.
+    pub(super) fn truncate_log(&mut self) {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(sql, [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log was not truncated");
+        }
+    }
+
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(Rows<'_>, &RotationLimits) -> Result<Done<T>, Fault>,
+    ) -> Result<T, ChangeError> {
+        let result = self.try_transact(work);
+        let (answer, publish) = self.settle(result)?;
+        self.publishing = true;
+        publish.into_iter().for_each(&mut self.publish);
+        self.publishing = false;
+        Ok(answer)
+    }
+
+    fn try_transact<T>(
+        &mut self,
+        work: impl FnOnce(Rows<'_>, &RotationLimits) -> Result<Done<T>, Fault>,
+    ) -> Result<(T, Vec<Published>), Fault> {
+        if self.broken {
+            return Err(ChangeError::Unavailable.into());
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows = Rows {
+            connection: &transaction,
+            seal: &self.settled.seal,
+            now: self.settled.clock.now(),
+        };
+        match work(rows, &self.settled.limits)? {
+            Done::Commit { answer, publish } => {
+                transaction.commit()?;
+                Ok((answer, publish))
+            }
+            Done::RollBack(answer) => {
+                transaction.rollback()?;
+                Ok((answer, Vec::new()))
+            }
+        }
+    }
+
+    /// Tells the log what the driver said, and the caller what it means.
+    fn settle<T>(&mut self, result: Result<T, Fault>) -> Result<T, ChangeError> {
+        result.map_err(|fault| match fault {
+            Fault::Change(error) => error,
+            Fault::Driver(error) => {
+                tracing::error!(%error, "the store failed");
+                let meaning = DriverFault::of(&error);
+                let on_disk = error.sqlite_error_code().is_some();
+                self.broken |= match meaning {
+                    DriverFault::Disk => true,
+                    DriverFault::Damaged => on_disk,
+                    DriverFault::DiskFull | DriverFault::Other => false,
+                };
+                match meaning {
+                    DriverFault::DiskFull => ChangeError::DiskFull,
+                    DriverFault::Damaged => ChangeError::Corrupt,
+                    DriverFault::Disk | DriverFault::Other => ChangeError::Unavailable,
+                }
+            }
+        })
+    }
+}
+
+impl Change<'_> {
+    /// Writes the audit row of this change.
+    pub(super) fn audit(
+        &self,
+        caller: &Caller,
+        method: &str,
+        secret: &SecretName,
+        version: Option<u32>,
+    ) -> Result<(), Fault> {
+        let sql = "INSERT INTO audit (n, time, principal, rpc_id, method, secret, version, outcome)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'ok')";
+        self.rows.connection.prepare_cached(sql)?.execute(params![
+            number(self.n),
+            self.rows.now.unix_millis(),
+            caller.principal,
+            caller.rpc_id,
+            method,
+            secret.as_str(),
+            version,
+        ])?;
+        Ok(())
+    }
+}
+
+fn next_number(connection: &Connection) -> Result<u64, Fault> {
+    let sql = "UPDATE change_counter SET n = n + 1 WHERE id = 1 RETURNING n";
+    let n: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
+    u64::try_from(n).map_err(|_| ChangeError::Corrupt.into())
+}
