@@ -70,3 +70,34 @@ fn load() -> impl Iterator<Item = (Scheme, Vec<Vector>)> {
             .expect("a test reads every built-in scheme file")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_scheme_file_is_compiled_in() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schemes");
+        let files = std::fs::read_dir(folder).unwrap().count();
+        assert_eq!(files, FILES.len());
+    }
+
+    #[test]
+    fn every_scheme_file_parses() {
+        for text in FILES {
+            let schemes = VendorFile::parse(text).and_then(VendorFile::into_schemes);
+            assert!(!schemes.unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn scheme_ids_are_unique() {
+        let mut ids = BTreeSet::new();
+        for (scheme, _) in load() {
+            assert!(ids.insert(scheme.id.clone()), "{}", scheme.id);
+        }
+        assert_eq!(ids.len(), Catalogue::builtin().iter().count());
+    }
+}

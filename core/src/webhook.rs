@@ -95,8 +95,14 @@ impl Freshness {
     /// How long after its signing a delivery may be accepted, its sender's clock being ahead as far as allowed.
     #[must_use]
     pub fn span(self) -> Option<Duration> {
-        self.unit?;
-        self.window.map(|window| window.past + window.future)
+        // A timestamp in seconds is fresh until its last second is over.
+        let rounding = match self.unit? {
+            TimestampUnit::Seconds => Duration::from_secs(1),
+            TimestampUnit::Milliseconds => Duration::from_millis(1),
+        };
+        self.window
+            .map(|window| window.past.saturating_add(window.future))
+            .map(|span| span.saturating_add(rounding))
     }
 
     /// The last moment at which a delivery signed at `signed` is accepted.
@@ -127,10 +133,9 @@ impl Freshness {
             TimestampUnit::Seconds => Timestamp::from_unix_secs(now.unix_secs()),
             TimestampUnit::Milliseconds => now,
         };
-        let age = now.millis_since(time);
-        if age > millis(window.past) {
+        if now.millis_since(time) > millis(window.past) {
             Err(Reason::TimestampTooOld)
-        } else if -age > millis(window.future) {
+        } else if time.millis_since(now) > millis(window.future) {
             Err(Reason::TimestampInFuture)
         } else {
             Ok(Some(time))

@@ -90,8 +90,8 @@ impl TokenRules {
         Ok(())
     }
 
-    /// The text that a fixed claim must have; `None` when it is a parameter that the secret lacks, and then nothing
-    /// may pass.
+    /// The text that a fixed claim must have; `None` when it is empty or a parameter that the secret lacks, and
+    /// then nothing may pass.
     pub(super) fn fixed_text<'r>(
         text: &'r str,
         parameters: &'r BTreeMap<String, String>,

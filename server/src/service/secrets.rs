@@ -629,7 +629,13 @@ fn rotation_failure(error: RotationError) -> Failure {
     let message = error.to_string();
     match error {
         RotationError::ExpectedVersion => Failure::new(ErrorReason::ExpectedVersionMismatch),
-        RotationError::TooManyLive { .. } => {
+        RotationError::TooManyLive { next_end } => {
+            let next = match next_end.map(convert::timestamp_to_wire) {
+                Some(end) => format!("the next grace ends at {end}"),
+                None => "no grace will end by itself".to_owned(),
+            };
+            let remedy = ErrorReason::TooManyLiveVersions.meaning();
+            let message = format!("{message}; {next}; {remedy}");
             Failure::with_message(ErrorReason::TooManyLiveVersions, message)
         }
         RotationError::GraceOutOfRange => Failure::field("grace_period", message),
