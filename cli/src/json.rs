@@ -2,7 +2,7 @@
 //! names, times are RFC 3339, lengths of time are seconds with an `s`. What is not set is `null`, so that every field
 //! is always there.
 
-use std::{collections::BTreeMap, io::Write, time::SystemTime};
+use std::{io::Write, time::SystemTime};
 
 use countersign_client::{Age, Identity, Verdict, VersionUse, WebhookVerdict, v1};
 use prost_types::{Struct, Timestamp, value::Kind};
@@ -25,8 +25,8 @@ pub(crate) fn secret(secret: &v1::Secret) -> Value {
         "tolerance": secret.tolerance.as_ref().map(ToString::to_string),
         "timestamp_unit": named(secret.timestamp_unit, secret.timestamp_unit().as_str_name()),
         "replay_policy": named(secret.replay_policy, secret.replay_policy().as_str_name()),
-        "parameters": secret.parameters.iter().collect::<BTreeMap<_, _>>(),
-        "labels": secret.labels.iter().collect::<BTreeMap<_, _>>(),
+        "parameters": secret.parameters,
+        "labels": secret.labels,
         "create_time": time(secret.create_time.as_ref()),
         "update_time": time(secret.update_time.as_ref()),
         "etag": secret.etag,

@@ -1,6 +1,6 @@
 //! `secret`: create, look at, change and delete secrets. Rotation stands in `rotation`.
 
-use std::{collections::HashMap, io::Write, time::Duration, time::SystemTime};
+use std::{collections::BTreeMap, io::Write, time::Duration, time::SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
 use countersign_client::{Client, v1};
@@ -274,12 +274,11 @@ pub(crate) fn print(secret: &v1::Secret, as_json: bool, out: &mut dyn Write) -> 
     Ok(())
 }
 
-fn pairs(map: &HashMap<String, String>) -> String {
-    let mut pairs: Vec<_> = map
+fn pairs(map: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<_> = map
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    pairs.sort();
     pairs.join(", ")
 }
 
