@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod canary;
 pub mod process;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
