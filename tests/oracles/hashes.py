@@ -1,10 +1,9 @@
 """The vendors of user hashes: which field each one signs, and the call of its sample code."""
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sample_code import hex_hmac_sha256
 from vendor import REQUIRED, Vendor, hex_key, text_key
 
 
@@ -22,11 +21,11 @@ class HashVendor(Vendor):
 
 
 def text_keyed(key: str, text: str) -> str:
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hex_hmac_sha256(key.encode(), text.encode())
 
 
 def hex_keyed(key: str, text: str) -> str:
-    return hmac.new(bytes.fromhex(key), text.encode(), hashlib.sha256).hexdigest()
+    return hex_hmac_sha256(bytes.fromhex(key), text.encode())
 
 
 def text_keyed_upper(key: str, text: str) -> str:
@@ -38,7 +37,9 @@ HASH_VENDORS = [
     HashVendor(name="pylon-identity", scheme="pylon.identity", new_key=hex_key(64), hash=hex_keyed, proves="email"),
     HashVendor(name="talkjs-user", scheme="talkjs.user-hash", new_key=text_key("sk_live_"), hash=text_keyed),
     # TalkJS's later pages print the hash in upper case, its examples in lower case.
-    HashVendor(name="talkjs-user-upper", scheme="talkjs.user-hash", new_key=text_key("sk_live_"), hash=text_keyed_upper),
+    HashVendor(
+        name="talkjs-user-upper", scheme="talkjs.user-hash", new_key=text_key("sk_live_"), hash=text_keyed_upper
+    ),
     HashVendor(name="intercom-user", scheme="intercom.identity", new_key=text_key(), hash=text_keyed),
     HashVendor(
         name="intercom-email",

@@ -4,7 +4,20 @@ import json
 import string
 from random import Random
 
-WORDS = ["paid", "Grüße", "naïve café", "王小明", "مرحبا", "👩‍👩‍👧", "🦀", "e\u0301", "O'Neil <o@x.io>", 'a"b\\c', "\u2028", "</script>"]
+WORDS = [
+    "paid",
+    "Grüße",
+    "naïve café",
+    "王小明",
+    "مرحبا",
+    "👩‍👩‍👧",
+    "🦀",
+    "e\u0301",
+    "O'Neil <o@x.io>",
+    'a"b\\c',
+    "\u2028",
+    "</script>",
+]
 NAMES = ["Zoë Müller", "王小明", "Ada 🦀", "O'Neil", "e\u0301ric", "Анна", "Ada Lovelace", "a%20b+c&d=e"]
 DOMAINS = ["example.com", "Example.ORG", "bücher.example", "mail.example.co.uk"]
 ALPHANUMERIC = string.ascii_letters + string.digits

@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 from countersign.v1 import countersign_pb2_grpc, secret_pb2, secret_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from vendor import Vendor
 
 START_SECS = 30

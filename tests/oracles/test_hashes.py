@@ -1,7 +1,8 @@
 """User hashes of the vendors' sample code are verified, and Sign makes the same hashes."""
 
-import samples
 from countersign.v1 import countersign_pb2 as pb
+
+import samples
 from hashes import CONVERSATION_IDS, HASH_VENDORS, HashVendor, hex_keyed, text_keyed
 from vendor import each, every_seed
 from verdicts import assert_identity_refused, assert_identity_verified

@@ -4,10 +4,11 @@ import time
 
 import jwt
 import pytest
-import samples
 from countersign.v1 import countersign_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
+
+import samples
 from tokens import TOKEN_VENDORS, TokenVendor
 from vendor import each, every_seed
 from verdicts import assert_identity_refused, assert_identity_verified

@@ -1,12 +1,13 @@
-"""Deliveries that the vendors' own libraries sign are verified, and deliveries that Sign makes satisfy the libraries."""
+"""What the vendors' own libraries sign is verified, and what Sign makes satisfies the libraries."""
 
 import time
 from dataclasses import dataclass
 
 import pytest
-import samples
 from countersign.v1 import countersign_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
+
+import samples
 from vendor import each, every_seed
 from webhooks import WEBHOOK_VENDORS, Headers, WebhookVendor
 

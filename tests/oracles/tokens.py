@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import jwt
+
 from vendor import REQUIRED, Vendor, text_key
 
 APP_ID = "tAbCdE12"

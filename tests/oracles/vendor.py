@@ -4,13 +4,14 @@ And how tests run over the tables: each vendor, with the same random input in ev
 """
 
 import base64
-import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 from countersign.v1 import secret_pb2
+
+from samples import letters
 
 # Only a valid proof is allowed.
 REQUIRED = {"mode": secret_pb2.MODE_REQUIRED}
@@ -20,7 +21,7 @@ every_seed = pytest.mark.parametrize("seed", range(25))
 
 def text_key(prefix: str = "", length: int = 40) -> Callable[[Random], str]:
     """Keys of letters and digits that are used as text, prefix included."""
-    return lambda rng: prefix + "".join(rng.choices(string.ascii_letters + string.digits, k=length))
+    return lambda rng: prefix + letters(rng, length)
 
 
 def hex_key(length: int) -> Callable[[Random], str]:

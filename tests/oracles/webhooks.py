@@ -1,7 +1,6 @@
 """The vendors of webhooks: how each signs a delivery, and how its library or sample code checks one."""
 
 import atexit
-import base64
 import functools
 import hashlib
 import hmac
@@ -19,8 +18,10 @@ import stripe
 import svix.webhooks
 from countersign.v1 import secret_pb2
 from google.protobuf.duration_pb2 import Duration
-from samples import letters
 from slack_sdk.signature import Clock, SignatureVerifier
+
+from sample_code import hex_hmac_sha256
+from samples import letters
 from vendor import Vendor, base64_key, hex_key, text_key
 
 Headers = dict[str, str]
@@ -56,10 +57,6 @@ class WebhookVendor(Vendor):
 BODY = frozenset({"BODY"})
 BODY_AND_TIME = BODY | {"TIMESTAMP"}
 BODY_TIME_AND_ID = BODY_AND_TIME | {"ID"}
-
-
-def hex_sha256(key: str, signed: bytes) -> str:
-    return hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def text_equal(one: str, other: str) -> bool:
@@ -158,7 +155,7 @@ def delivery_uuid(rng: Random) -> str:
 
 
 def chatwoot_signature(key: str, timestamp: str, body: bytes) -> str:
-    return "sha256=" + hex_sha256(key, timestamp.encode() + b"." + body)
+    return "sha256=" + hex_hmac_sha256(key.encode(), timestamp.encode() + b"." + body)
 
 
 def chatwoot_sign(key: str, body: bytes, at: int, rng: Random) -> Headers:
@@ -175,15 +172,15 @@ def chatwoot_accept(key: str, headers: Headers, body: bytes) -> bool:
 
 
 def pylon_sign(key: str, body: bytes, at: int, rng: Random) -> Headers:
-    return {"X-Pylon-Signature": hex_sha256(key, body)}
+    return {"X-Pylon-Signature": hex_hmac_sha256(key.encode(), body)}
 
 
 def pylon_accept(key: str, headers: Headers, body: bytes) -> bool:
-    return text_equal(headers["x-pylon-signature"], hex_sha256(key, body))
+    return text_equal(headers["x-pylon-signature"], hex_hmac_sha256(key.encode(), body))
 
 
 def talkjs_signature(key: str, timestamp: str, body: bytes) -> str:
-    return hex_sha256(key, timestamp.encode() + b"." + body).upper()
+    return hex_hmac_sha256(key.encode(), timestamp.encode() + b"." + body).upper()
 
 
 def talkjs_sign(key: str, body: bytes, at: int, rng: Random) -> Headers:
