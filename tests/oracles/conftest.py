@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from service import Client, Secrets, running_server
+from service import Client, DidNotStart, Secrets, running_server
 
 
 @pytest.fixture(scope="session")
 def client() -> Client:
     log = Path(os.environ["ORACLES_WORK"], "server.log")
-    with running_server(Path(os.environ["COUNTERSIGN_BIN"]), log) as client:
-        yield client
+    try:
+        with running_server(Path(os.environ["COUNTERSIGN_BIN"]), log) as client:
+            yield client
+    except DidNotStart as reason:
+        pytest.exit(str(reason), returncode=1)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,10 @@ STOP_SECS = 20
 CALL_SECS = 10
 
 
+class DidNotStart(Exception):
+    """The server ended, or was not SERVING in time; says so with the server's log."""
+
+
 class Client:
     """The generated client, with the caller's token and a deadline on every call."""
 
@@ -128,7 +132,7 @@ def _wait_until_serving(channel: grpc.Channel, process: subprocess.Popen, log: P
     deadline = time.monotonic() + START_SECS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text(errors='replace')}")
+            raise DidNotStart(f"the server ended with {process.returncode}:\n{log.read_text(errors='replace')}")
         try:
             answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1, wait_for_ready=True)
         except grpc.RpcError:
@@ -136,7 +140,7 @@ def _wait_until_serving(channel: grpc.Channel, process: subprocess.Popen, log: P
         if answer.status == health_pb2.HealthCheckResponse.SERVING:
             return
         time.sleep(0.05)
-    raise RuntimeError(f"the server was not SERVING within {START_SECS} s:\n{log.read_text(errors='replace')}")
+    raise DidNotStart(f"the server was not SERVING within {START_SECS} s:\n{log.read_text(errors='replace')}")
 
 
 def _stop(process: subprocess.Popen) -> None:
