@@ -73,3 +73,17 @@ fn dead_versions_neither_verify_nor_sign() {
         );
     }
 }
+
+#[test]
+fn of_two_versions_with_one_key_the_older_is_named() {
+    let twice = secret(
+        "chatwoot.identity",
+        &[
+            (1, VersionState::Pending, KEY),
+            (2, VersionState::Active, KEY),
+        ],
+    );
+    let user = of_id("user_1");
+    let verdict = verified(&twice, &user, &signed(&twice, &user));
+    assert_eq!(verdict.version.map(|version| version.number), Some(1));
+}
