@@ -86,6 +86,10 @@ async fn a25_a_damaged_secret_is_named_and_the_others_serve() {
         "UPDATE secrets SET scheme = 'chatwoot.webhook' WHERE id = 1",
         "UPDATE secrets SET labels = '{' WHERE id = 1",
         "UPDATE secrets SET revision = -1 WHERE id = 1",
+        "UPDATE secrets SET mode = 'off' WHERE id = 1",
+        "UPDATE secrets SET tag = (SELECT tag FROM secrets WHERE id = 2) WHERE id = 1",
+        "UPDATE versions SET create_time = create_time + 1 WHERE secret_id = 1",
+        "UPDATE versions SET imported = 1 WHERE secret_id = 1",
     ] {
         let dir = closed().await;
         database(&dir).execute_batch(damage).unwrap();
@@ -119,6 +123,41 @@ async fn a25_an_emergency_repairs_a_secret_whose_key_does_not_open() {
     let bench = bench.reopened();
     assert!(bench.corrupt.is_empty());
     assert_eq!(bench.shown().len(), 2);
+}
+
+#[tokio::test]
+async fn a25_editing_a_row_brings_no_revoked_version_back_and_lengthens_no_grace() {
+    for edit in [
+        "UPDATE versions SET state = 'pending', activate_time = NULL, grace_end_time = NULL WHERE number = 1",
+        "UPDATE versions SET grace_end_time = grace_end_time + 1 WHERE number = 2",
+        "UPDATE versions SET grace_end_time = 0 WHERE number = 2",
+    ] {
+        let bench = Bench::new();
+        bench.create("acme/a", key("key 1")).await.unwrap();
+        for (id, ending) in [("r-2", Ending::Emergency), ("r-3", Ending::Grace(HOUR))] {
+            bench
+                .rotate(id, rotation("acme/a", ending, id))
+                .await
+                .unwrap();
+        }
+        bench.sql(edit).await;
+        // A sweep must not bind what it did not write.
+        bench.store.sweep().await.unwrap();
+        assert_eq!(states(&bench.record("acme/a"))[1], grace(START.plus(HOUR)));
+        let revoked = bench.store.revoke(caller(), name("acme/a"), 2, false).await;
+        assert_eq!(revoked.unwrap_err(), ChangeError::Corrupt, "{edit}");
+        let bench = bench.reopened();
+        assert_eq!(bench.corrupt, [name("acme/a")], "{edit}");
+    }
+}
+
+#[test]
+fn a_database_that_a_tool_holds_is_in_use_and_not_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = database(&dir);
+    tool.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        .unwrap();
+    assert_eq!(open(dir.path(), 1).unwrap_err(), OpenError::InUse);
 }
 
 #[tokio::test]
