@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod changes;
+mod crash;
 mod failures;
 mod opening;
 mod requests;
