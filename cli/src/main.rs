@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Runtime::new().context("the async runtime does not start")?;
     let mut out = io::stdout().lock();
-    let exit = runtime.block_on(run(cli.command, &mut out))?;
+    let exit = runtime.block_on(run(cli.command, &mut out));
+    // Whatever still runs was given up on by a second signal.
+    runtime.shutdown_background();
+    let exit = exit?;
     out.flush()?;
     Ok(exit)
 }

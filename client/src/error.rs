@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// No connection could be made.
     #[error(
-        "cannot connect to {endpoint} ({detail}): is the server running, and is the address right?"
+        "cannot connect to {endpoint} ({detail}): is the server running there, and does it speak TLS if the address says https?"
     )]
     Connect {
         /// The endpoint without anything but scheme, host and port.
