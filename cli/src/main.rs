@@ -71,7 +71,10 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut &mut *out);
+            // Into memory first: the generator panics where a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
+            out.write_all(&script)?;
             Ok(Exit::Ok)
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct RotateArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// The vendor's public id of the new key, for schemes that need one
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     key_id: String,
     /// Rotate only if this version is the active one
     #[arg(
