@@ -5,6 +5,7 @@
 //! Invariant: no key and no answer reaches the disk but sealed.
 //! Invariant: a queued change runs to its end, whether or not its caller still waits.
 
+mod binding;
 mod error;
 mod keys;
 mod lives;
@@ -63,8 +64,8 @@ pub struct Opened {
     pub store: Store,
     /// All secrets that are not deleted, by name.
     pub records: Vec<SecretRecord>,
-    /// Secrets with a stored key or state that is damaged: they do not serve until an emergency rotation repairs
-    /// them or they are deleted.
+    /// Secrets that are damaged or were edited behind the store's back; they do not serve. One whose key does not
+    /// open is repaired by an emergency rotation; any of them can be deleted with force and created again.
     pub corrupt: Vec<SecretName>,
 }
 
@@ -78,7 +79,7 @@ impl Store {
         options: StoreOptions,
         publish: impl FnMut(Published) + Send + 'static,
     ) -> Result<Opened, OpenError> {
-        let (queue, work) = sync_channel(options.queue);
+        let (queue, work) = sync_channel(options.queue.max(1));
         let loaded = open::open(options, Box::new(publish))?;
         let seal = loaded.writer.seal();
         let thread = thread::Builder::new()

@@ -109,6 +109,7 @@ pub(super) enum Fault {
 /// What a driver's error means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DriverFault {
+    InUse,
     DiskFull,
     /// The file cannot be trusted any more until the store is opened anew.
     Disk,
@@ -119,6 +120,7 @@ pub(super) enum DriverFault {
 impl DriverFault {
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(
                 ErrorCode::SystemIoFailure
@@ -142,6 +144,7 @@ impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         tracing::error!(%error, "the store does not open");
         match DriverFault::of(&error) {
+            DriverFault::InUse => Self::InUse,
             DriverFault::DiskFull => Self::DiskFull,
             DriverFault::Disk => Self::DataDir,
             DriverFault::Damaged | DriverFault::Other => Self::Damaged,

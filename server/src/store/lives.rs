@@ -110,7 +110,8 @@ fn erase(change: &Change<'_>, id: i64) -> Result<(), Fault> {
     let answers = "UPDATE requests SET answer = NULL WHERE secret_id = ?1";
     connection.execute(answers, [id])?;
     let tombstone = "UPDATE secrets SET delete_time = ?2, update_time = ?2, revision = ?3, mode = NULL,
-                            tolerance = NULL, timestamp_unit = NULL, replay = NULL, parameters = '{}', labels = '{}'
+                            tolerance = NULL, timestamp_unit = NULL, replay = NULL, parameters = '{}', labels = '{}',
+                            tag = NULL
                      WHERE id = ?1";
     let now = change.rows.now.unix_millis();
     connection.execute(tombstone, params![id, now, number(change.n)])?;
