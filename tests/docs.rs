@@ -33,7 +33,11 @@ fn every_error_reason_is_documented() {
     );
     for reason in ErrorReason::ALL {
         let code = format!("{:?}", reason.code());
-        let row = format!("| `{}` | {code} | {} |\n", reason.as_str(), reason.meaning());
+        let row = format!(
+            "| `{}` | {code} | {} |\n",
+            reason.as_str(),
+            reason.meaning()
+        );
         text.push_str(&row);
     }
     assert_current("docs/errors.md", &text);

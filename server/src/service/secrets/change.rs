@@ -275,7 +275,8 @@ fn mask(mask: Option<prost_types::FieldMask>, wire: &v1::Secret) -> Result<Vec<S
     let populated: Vec<_> = all
         .into_iter()
         .zip(set)
-        .filter_map(|(path, set)| set.then(|| path.to_owned()))
+        .filter(|(_, set)| *set)
+        .map(|(path, _)| path.to_owned())
         .collect();
     match populated.is_empty() {
         true => Err(Failure::field("update_mask", UPDATABLE)),

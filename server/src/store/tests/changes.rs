@@ -107,7 +107,7 @@ async fn d07_a_key_of_another_secret_is_refused_unless_the_vendor_issues_one_for
         .await
         .unwrap();
     let warnings = &bench.record("acme/hook").versions[0].warnings;
-    assert_eq!(*warnings, [KeyWarning::KeyShared]);
+    assert_eq!(*warnings, [countersign_core::key_policy::KeyWarning::KeyShared]);
     let both = bench
         .create_as("acme/third", "chatwoot.third", sharing())
         .await;
