@@ -45,6 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".")
+        // In order, so that the digest of a request does not depend on chance.
+        .btree_map(".")
         .skip_debug(redacted)
         .client_mod_attribute("countersign.v1", "#[cfg(feature = \"client\")]")
         .server_mod_attribute("countersign.v1", "#[cfg(feature = \"server\")]")

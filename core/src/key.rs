@@ -88,7 +88,7 @@ impl fmt::Debug for Key {
 
 /// How the text that a vendor shows becomes key bytes. Always said by the scheme, never guessed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct KeyFormat {
     /// The decoding.
     pub decoding: KeyDecoding,

@@ -1,8 +1,26 @@
-//! The Countersign gRPC service over `countersign-core`: store, key ring, limits, telemetry.
+//! The Countersign gRPC service over `countersign-core`.
+//!
+//! A request's way: `gate` (request id, token, limits, deadline) → `service` (wire to core) → core decides with the
+//! `ring` in memory → answer. A change's way: `service` → `store` (one transaction on the writer thread, which a
+//! caller cannot cancel) → `ring` → answer.
 
 mod clock;
+pub mod config;
+mod convert;
+mod failure;
+mod gate;
+mod random;
+mod replay;
+mod ring;
 mod seal;
+mod server;
+mod service;
 pub mod store;
+pub mod telemetry;
 
 pub use clock::Clock;
+pub use config::{Config, ConfigErrors, Limits, Overrides};
+pub use failure::{DOMAIN, ErrorReason};
 pub use seal::Kek;
+pub use server::{Server, StartError};
+pub use service::KeyPolicy;

@@ -38,8 +38,8 @@ pub use self::{
     error::{ChangeError, OpenError},
     open::StoreOptions,
     records::{
-        AuditRow, Caller, KeyWarning, NewKey, NewSecret, Outcome, Published, RequestId, Rotate,
-        SecretRecord, Settings, UseTimes, VersionRecord,
+        AuditRow, Caller, NewKey, NewSecret, Outcome, Published, RequestId, Rotate, SecretRecord,
+        Settings, UseTimes, VersionRecord,
     },
 };
 use self::{
@@ -250,6 +250,16 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Why a secret cannot be found: it was deleted, or there never was one.
+    pub async fn absence(&self, name: SecretName) -> ChangeError {
+        let found = self
+            .submit(move |writer| writer.upkeep(|rows| rows.id(&name).map(writer::Done::RollBack)));
+        match found.await {
+            Ok(_) => ChangeError::Unavailable,
+            Err(error) => error,
+        }
     }
 
     /// Keeps when versions were last used. Times only move forward.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use countersign_core::{
     SecretName, Timestamp,
+    key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::{Ending, InvalidVersions, Version, Versions},
 };
@@ -75,15 +76,6 @@ pub struct VersionRecord {
     pub last_sign: Option<Timestamp>,
     /// When it last verified.
     pub last_verify: Option<Timestamp>,
-}
-
-/// A recorded remark on a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyWarning {
-    /// The key is shorter than it should be; its vendor issues such keys.
-    ShortKey,
-    /// Another secret of the namespace has the same key, because the vendor issues one key for both.
-    KeyShared,
 }
 
 /// A key for a new version.

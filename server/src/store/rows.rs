@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_core::{
     SecretName, Timestamp,
+    key_policy::KeyWarning,
     rotation::{Version, VersionState, Versions},
     time::millis,
 };
@@ -12,8 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ChangeError, KeyWarning, NewKey, NewSecret, SecretRecord, Settings, VersionRecord,
-    error::Fault, text::Word,
+    ChangeError, NewKey, NewSecret, SecretRecord, Settings, VersionRecord, error::Fault, text::Word,
 };
 use crate::seal::{Domain, Kind, Place, Seal};
 

@@ -2,7 +2,9 @@
 
 use countersign_core::policy::{Mode, ReplayPolicy, TimestampUnit};
 
-use super::{ChangeError, KeyWarning};
+use countersign_core::key_policy::KeyWarning;
+
+use super::ChangeError;
 
 /// An enum with a word for each value.
 pub(super) trait Word: Copy + PartialEq + 'static {

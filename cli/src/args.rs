@@ -1,0 +1,195 @@
+//! The command line: the verbs, and how every client verb finds its server. The arguments of a verb stand beside the
+//! code that reads them.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use countersign_client::{Client, SecretString};
+use secrecy::ExposeSecret;
+
+use crate::{
+    dev::DevArgs,
+    health::HealthArgs,
+    input::{duration, without_newline},
+    proof::{SignArgs, VerifyArgs},
+    scheme::SchemeArgs,
+    secret::SecretArgs,
+    serve::{ConfigArgs, ServeArgs},
+    webhook::WebhookArgs,
+};
+
+const EXAMPLES: &str = "\
+Start here:
+  countersign dev              a server to try, with a demo secret for every scheme
+  countersign scheme list      what can be signed and verified
+
+With the demo server running:
+  countersign sign demo/chatwoot-identity --id user-42
+  countersign verify demo/chatwoot-identity --id user-42 --hash HASH
+  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
+  countersign secret rotate acme/stripe --grace 24h
+
+Exit codes:
+  0  verified, or done                     69  the server cannot be reached or is overloaded
+  1  not verified                          70  any other error
+  64 the command or its values are wrong   77  not permitted";
+
+/// Signs and verifies chat identities and webhooks, and keeps and rotates their secrets.
+#[derive(Parser)]
+#[command(name = "countersign", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start an open server on this machine, with demo secrets, to try things
+    Dev(DevArgs),
+    /// Start a server for real use
+    Serve(ServeArgs),
+    /// Create, look at, rotate and revoke secrets
+    Secret(SecretArgs),
+    /// Sign an identity (a hash or a token) or make an id unguessable
+    Sign(SignArgs),
+    /// Check whether an identity is proven
+    Verify(VerifyArgs),
+    /// Sign or check a webhook delivery
+    Webhook(WebhookArgs),
+    /// Look at the catalogue of schemes
+    Scheme(SchemeArgs),
+    /// Ask whether a server serves
+    Health(HealthArgs),
+    /// Check a configuration file
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// How a client verb finds its server and prints its answer.
+#[derive(Args)]
+#[command(next_help_heading = "Server and output")]
+pub(crate) struct Connection {
+    /// The server
+    #[arg(
+        long,
+        env = "COUNTERSIGN_SERVER",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    server: String,
+    /// The bearer token; others can see it in the process list, so better use the variable or --token-file
+    #[arg(long, env = "COUNTERSIGN_TOKEN", hide_env_values = true, value_parser = secret_text)]
+    token: Option<SecretString>,
+    /// Read the bearer token from a file; beats --token and its variable
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The certificate authority of the server, as a PEM file; unset: those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The longest time to wait for an answer
+    #[arg(long, default_value = "5s", value_parser = duration, value_name = "TIME")]
+    timeout: Duration,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Connection {
+    /// Connects as the arguments say.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        let mut builder = Client::builder(&self.server).deadline(self.timeout);
+        if let Some(token) = self.read_token()? {
+            builder = builder.token(token);
+        }
+        if let Some(path) = &self.ca {
+            let pem =
+                fs::read(path).with_context(|| format!("cannot read --ca {}", path.display()))?;
+            builder = builder.ca_certificate_pem(pem);
+        }
+        Ok(builder.connect().await?)
+    }
+
+    fn read_token(&self) -> anyhow::Result<Option<SecretString>> {
+        let Some(path) = &self.token_file else {
+            // A variable that is set to nothing is no token.
+            let given = |token: &&SecretString| !token.expose_secret().is_empty();
+            return Ok(self.token.as_ref().filter(given).cloned());
+        };
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read --token-file {}", path.display()))?;
+        Ok(Some(without_newline(text).into()))
+    }
+}
+
+/// An argument that must not be printed.
+pub(crate) fn secret_text(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parses(line: &str) -> bool {
+        Cli::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_verbs_of_the_help_parse() {
+        for line in [
+            "countersign dev --listen 127.0.0.1:0 --data-dir x",
+            "countersign serve --config x.toml --listen 127.0.0.1:1",
+            "countersign secret create a/b --scheme chatwoot.identity --import",
+            "countersign secret list --json",
+            "countersign secret rotate a/b --grace 24h --expected-version 3 --dry-run",
+            "countersign secret rotate a/b --emergency --key-file k",
+            "countersign secret update a/b --mode optional --label team=chat --label cost=",
+            "countersign secret activate a/b 2 --grace 7d",
+            "countersign secret revoke a/b 2 --force",
+            "countersign sign a/b --id user-42 --attribute plan=pro --ttl 1h",
+            "countersign sign a/b --resource-id order_1",
+            "countersign verify a/b --id user-42 --hash 00",
+            "countersign verify a/b --id user-42",
+            "countersign verify a/b --jwt-file -",
+            "countersign webhook sign a/b --body-file -",
+            "countersign webhook verify a/b -H a:b -H a:c --body-file b",
+            "countersign scheme show chatwoot.identity",
+            "countersign health --server http://localhost:1",
+            "countersign config check --config x.toml",
+            "countersign completions bash",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_excludes_each_other_is_refused() {
+        for line in [
+            "countersign secret rotate a/b --grace 24h --emergency",
+            "countersign secret rotate a/b --stage --emergency",
+            "countersign secret rotate a/b --grace 24h --stage",
+            "countersign secret create a/b --scheme s --import --key-stdin",
+            "countersign secret create a/b --scheme s --key hunter2",
+            "countersign secret rotate a/b --grace soon",
+            "countersign sign a/b --id x --resource-id y",
+            "countersign verify a/b --hash x --jwt y",
+            "countersign webhook verify a/b -H novalue --body-file b",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `serve` and `config check`: a server for real use.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use countersign_server::{Config, Overrides, Server, telemetry};
+
+use crate::exit::Exit;
+
+/// Arguments of `serve`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  countersign config check --config countersign.toml
+  countersign serve --config countersign.toml
+  COUNTERSIGN_LISTEN=127.0.0.1:50052 countersign serve --config countersign.toml
+SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once.")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Where the settings come from: default < file < environment < flag.
+#[derive(Args)]
+struct SettingsArgs {
+    /// The configuration file; examples/countersign.toml shows every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address and port to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The folder of the store
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// json or human
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// error, warn, info, debug, trace, or a filter
+    #[arg(long, value_name = "FILTER")]
+    log_level: Option<String>,
+}
+
+impl SettingsArgs {
+    fn load(self) -> anyhow::Result<Config> {
+        let overrides = Overrides {
+            listen: self.listen,
+            data_dir: self.data_dir,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        };
+        Ok(Config::load(
+            self.config.as_deref().map(Path::new),
+            &overrides,
+        )?)
+    }
+}
+
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    let config = args.settings.load()?;
+    telemetry::init(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut signals = Signals::new()?;
+    let server = Server::start(config).await?;
+    signals.next().await;
+    stop(server, &mut signals).await;
+    Ok(Exit::Ok)
+}
+
+/// Stops a server gracefully; a further signal gives up on that.
+pub(crate) async fn stop(server: Server, signals: &mut Signals) {
+    tokio::select! {
+        () = server.shutdown() => {}
+        () = signals.next() => {}
+    }
+}
+
+/// Ctrl-C, and SIGTERM where there is one.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    pub(crate) async fn next(&mut self) {
+        // Without signals the program ends the way that its system ends programs.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Arguments of `config`.
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say everything that is wrong with a configuration, or ok
+    Check {
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+}
+
+pub(crate) fn check(args: ConfigArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let ConfigCommand::Check { settings } = args.command;
+    let config = settings.load()?;
+    for warning in &config.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "ok")?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,169 @@
+//! `webhook`: sign a delivery as its vendor would, or check one.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use countersign_client::{
+    WebhookVerdict,
+    v1::{self, sign_request::Input, verify_webhook_request::Payload},
+};
+use prost_types::Timestamp;
+
+use crate::{
+    args::Connection,
+    exit::Exit,
+    input::{BodyArgs, HeaderArgs},
+    json,
+    render::{fields, word},
+};
+
+/// Arguments of `webhook`.
+#[derive(Args)]
+pub(crate) struct WebhookArgs {
+    #[command(subcommand)]
+    command: WebhookCommand,
+}
+
+#[derive(Subcommand)]
+enum WebhookCommand {
+    /// Sign a delivery; prints the headers to send beside the body
+    Sign(SignArgs),
+    /// Check whether a delivery is genuine
+    Verify(VerifyArgs),
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  countersign webhook sign demo/talkjs-webhook --body-file body.json > headers.txt
+  countersign webhook verify demo/talkjs-webhook --headers-file headers.txt --body-file body.json")]
+struct SignArgs {
+    /// Name of the secret
+    secret: String,
+    #[command(flatten)]
+    body: BodyArgs,
+    /// The delivery id, for schemes that carry one; unset: one is made
+    #[arg(long)]
+    id: Option<String>,
+    /// The time of signing, such as 2026-01-31T12:00:00Z; unset: now
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<Timestamp>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
+  countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
+Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not.")]
+struct VerifyArgs {
+    /// Name of the secret
+    secret: String,
+    #[command(flatten)]
+    headers: HeaderArgs,
+    #[command(flatten)]
+    body: BodyArgs,
+    /// The HTTP method, for schemes that sign it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    method: String,
+    /// The URL as registered with the vendor, for schemes that sign it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    url: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(args: WebhookArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    match args.command {
+        WebhookCommand::Sign(args) => sign(args, out).await,
+        WebhookCommand::Verify(args) => verify(args, out).await,
+    }
+}
+
+async fn sign(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let delivery = v1::WebhookToSign {
+        id: args.id.unwrap_or_default(),
+        timestamp: args.timestamp,
+        body: args.body.read()?.into(),
+    };
+    let request = v1::SignRequest {
+        secret: args.secret,
+        input: Some(Input::Webhook(delivery)),
+        ttl: None,
+    };
+    let answer = args.connection.connect().await?.sign(request).await?;
+    if args.connection.json {
+        json::print(&json::signed(&answer), out)?;
+    } else {
+        for header in &answer.headers {
+            writeln!(out, "{}: {}", header.name, header.value)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn verify(args: VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let request = v1::VerifyWebhookRequest {
+        secret: args.secret,
+        headers: args.headers.read()?,
+        payload: Some(Payload::Body(args.body.read()?.into())),
+        method: args.method,
+        url: args.url,
+    };
+    let verdict = args
+        .connection
+        .connect()
+        .await?
+        .verify_webhook_request(request)
+        .await?;
+    if args.connection.json {
+        json::print(&json::webhook_verdict(&verdict), out)?;
+    } else {
+        print(&verdict, out)?;
+    }
+    Ok(if verdict.is_verified() {
+        Exit::Ok
+    } else {
+        Exit::NotVerified
+    })
+}
+
+fn print(verdict: &WebhookVerdict, out: &mut dyn Write) -> anyhow::Result<()> {
+    let proven: Vec<_> = verdict
+        .proven
+        .iter()
+        .map(|part| word(part.as_str_name(), "PROVEN_PART_"))
+        .collect();
+    let version = verdict.version.as_ref().map(|version| {
+        format!(
+            "{} ({})",
+            version.number,
+            word(version.state.as_str_name(), "VERSION_STATE_")
+        )
+    });
+    fields(
+        out,
+        [
+            (
+                "decision",
+                Some(word(verdict.decision.as_str_name(), "DECISION_")),
+            ),
+            (
+                "reason",
+                verdict
+                    .reason
+                    .map(|reason| word(reason.as_str_name(), "REASON_")),
+            ),
+            ("proven", Some(proven.join(", "))),
+            ("signed", verdict.age.map(|age| age.to_string())),
+            ("delivery id", verdict.delivery_id.clone()),
+            (
+                "replay",
+                verdict
+                    .replay
+                    .map(|replay| word(replay.as_str_name(), "REPLAY_")),
+            ),
+            ("version", version),
+        ],
+    )
+}

@@ -1,0 +1,225 @@
+//! A scheme: how one vendor builds one kind of proof, as data.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    hash::{HashRules, ResourceRules},
+    key::{KeyDecoding, KeyFormat},
+    token::{Kid, TokenRules},
+    webhook::WebhookRules,
+};
+
+/// What a proof is for. A scheme has exactly one purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A hash of one identity field.
+    IdentityHash,
+    /// A signed token with identity claims.
+    IdentityToken,
+    /// A signed webhook delivery.
+    Webhook,
+    /// A keyed hash that makes an id unguessable.
+    ResourceId,
+}
+
+/// One scheme.
+#[derive(Debug)]
+pub struct Scheme {
+    /// `vendor.kind`.
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// What is signed and proven, and what to mind.
+    pub description: String,
+    /// Where the facts come from.
+    pub source: String,
+    /// How key text becomes key bytes.
+    pub key: KeyFormat,
+    /// Schemes whose secrets may hold the same key, because the vendor issues one key for both.
+    pub shares_key_with: Vec<String>,
+    /// Values that a secret of this scheme needs, with what they are.
+    pub parameters: BTreeMap<String, String>,
+    /// How proofs are made and checked.
+    pub rules: Rules,
+}
+
+/// The rules of a scheme, by purpose.
+#[derive(Debug)]
+pub enum Rules {
+    /// Of an identity hash.
+    IdentityHash(HashRules),
+    /// Of an identity token.
+    IdentityToken(TokenRules),
+    /// Of a webhook.
+    Webhook(WebhookRules),
+    /// Of a resource id.
+    ResourceId(ResourceRules),
+}
+
+/// One vendor's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VendorFile {
+    vendor: String,
+    source: String,
+    pub(crate) scheme: Vec<SchemeEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SchemeEntry {
+    kind: String,
+    title: String,
+    description: String,
+    source: Option<String>,
+    key: KeyFormat,
+    #[serde(default)]
+    shares_key_with: Vec<String>,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    identity_hash: Option<HashRules>,
+    identity_token: Option<TokenRules>,
+    webhook: Option<WebhookRules>,
+    resource_id: Option<ResourceRules>,
+    #[serde(default)]
+    pub(crate) vector: Vec<crate::vectors::Vector>,
+}
+
+/// A scheme file that does not make sense.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemeError {
+    /// It is not TOML of the right shape.
+    #[error("{0}")]
+    Syntax(String),
+    /// A scheme has no rules, or rules for two purposes.
+    #[error("{0}: a scheme has the rules of exactly one purpose")]
+    Purpose(String),
+}
+
+impl VendorFile {
+    pub(crate) fn parse(text: &str) -> Result<Self, SchemeError> {
+        toml::from_str(text).map_err(|error| SchemeError::Syntax(error.to_string()))
+    }
+
+    /// The schemes of the file, with their vectors.
+    pub(crate) fn into_schemes(
+        self,
+    ) -> Result<Vec<(Scheme, Vec<crate::vectors::Vector>)>, SchemeError> {
+        let Self {
+            vendor,
+            source,
+            scheme,
+        } = self;
+        scheme
+            .into_iter()
+            .map(|entry| entry.into_scheme(&vendor, &source))
+            .collect()
+    }
+}
+
+impl SchemeEntry {
+    fn into_scheme(
+        self,
+        vendor: &str,
+        source: &str,
+    ) -> Result<(Scheme, Vec<crate::vectors::Vector>), SchemeError> {
+        let id = format!("{vendor}.{}", self.kind);
+        let rules = [
+            self.identity_hash.map(Rules::IdentityHash),
+            self.identity_token.map(Rules::IdentityToken),
+            self.webhook.map(Rules::Webhook),
+            self.resource_id.map(Rules::ResourceId),
+        ];
+        let mut rules = rules.into_iter().flatten();
+        let (Some(rules), None) = (rules.next(), rules.next()) else {
+            return Err(SchemeError::Purpose(id));
+        };
+        let scheme = Scheme {
+            id,
+            title: self.title,
+            description: self.description,
+            source: self.source.unwrap_or_else(|| source.to_owned()),
+            key: self.key,
+            shares_key_with: self.shares_key_with,
+            parameters: self.parameters,
+            rules,
+        };
+        Ok((scheme, self.vector))
+    }
+}
+
+impl Scheme {
+    /// What a proof of this scheme is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        match self.rules {
+            Rules::IdentityHash(_) => Purpose::IdentityHash,
+            Rules::IdentityToken(_) => Purpose::IdentityToken,
+            Rules::Webhook(_) => Purpose::Webhook,
+            Rules::ResourceId(_) => Purpose::ResourceId,
+        }
+    }
+
+    /// The shortest key in bytes that is taken without a word: 32 for HS256 (RFC 7518 §3.2), else 16.
+    #[must_use]
+    pub fn min_key_bytes(&self) -> usize {
+        match self.rules {
+            Rules::IdentityToken(_) => 32,
+            _ => 16,
+        }
+    }
+
+    /// Whether each key needs the vendor's id of it.
+    #[must_use]
+    pub fn key_id_required(&self) -> bool {
+        matches!(&self.rules, Rules::IdentityToken(rules) if rules.kid == Kid::Vendor)
+    }
+
+    /// The key format in words.
+    #[must_use]
+    pub fn describe_key(&self) -> String {
+        let KeyFormat {
+            decoding, prefix, ..
+        } = &self.key;
+        match (decoding, prefix.as_str()) {
+            (KeyDecoding::Utf8, "") => "the text as shown".to_owned(),
+            (KeyDecoding::Utf8, prefix) => format!("the text as shown, \"{prefix}\" included"),
+            (KeyDecoding::Hex, _) => "hexadecimal, decoded to bytes".to_owned(),
+            (KeyDecoding::Base64, prefix) => format!("base64 after \"{prefix}\", decoded to bytes"),
+        }
+    }
+
+    /// The signed text, or the claims of a token.
+    #[must_use]
+    pub fn describe_signed_text(&self) -> String {
+        match &self.rules {
+            Rules::IdentityHash(rules) => rules.message.as_str().to_owned(),
+            Rules::Webhook(rules) => rules.signed_text.as_str().to_owned(),
+            Rules::ResourceId(_) => "{resource_id}".to_owned(),
+            Rules::IdentityToken(rules) => {
+                let fixed = rules
+                    .fixed_claims
+                    .iter()
+                    .map(|(claim, text)| format!("{claim} = {text}"));
+                std::iter::once(format!("{} = {{id}}", rules.subject))
+                    .chain(fixed)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
+        }
+    }
+
+    /// Digest and encoding in words.
+    #[must_use]
+    pub fn describe_signature(&self) -> String {
+        let encoding = match &self.rules {
+            Rules::IdentityHash(rules) => rules.encoding,
+            Rules::Webhook(rules) => rules.encoding,
+            Rules::ResourceId(rules) => rules.encoding,
+            Rules::IdentityToken(_) => return "JWS HS256, compact".to_owned(),
+        };
+        format!("HMAC-SHA256, {}", encoding.describe())
+    }
+}

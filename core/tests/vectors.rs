@@ -1,0 +1,311 @@
+//! The vectors inside the scheme files hold: published and derived ones, good and bad.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use countersign_core::{
+    Catalogue, Identity, Purpose, Reason, Rules, Scheme, Secret, SecretName, Timestamp, catalogue,
+    policy::{Mode, Policy},
+    rotation::VersionState,
+    secret::{KeyVersion, Proof},
+    template::Variable,
+    vectors::Vector,
+    webhook::{Delivery, Header, Headers, WebhookRules},
+};
+
+#[test]
+fn every_hash_vector_holds() {
+    for (scheme, vector) in vectors_of(Purpose::IdentityHash) {
+        assert_eq!(
+            judge_identity(&scheme, &vector),
+            vector.expect,
+            "{}",
+            vector.name
+        );
+        if vector.signs {
+            let signed = secret(&scheme, &vector)
+                .sign_identity(&identity(&vector), None, now(&vector))
+                .unwrap();
+            assert_eq!(Some(signed.value), vector.hash, "{}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn every_webhook_vector_holds() {
+    for (scheme, vector) in vectors_of(Purpose::Webhook) {
+        assert_eq!(
+            judge_webhook(&scheme, &vector),
+            vector.expect,
+            "{}",
+            vector.name
+        );
+        if vector.signs {
+            assert_signs_headers(&scheme, &vector);
+        }
+    }
+}
+
+#[test]
+fn every_resource_id_vector_is_reproduced_by_sign() {
+    for (scheme, vector) in vectors_of(Purpose::ResourceId) {
+        assert_eq!(vector.expect, "ACCEPT", "{}", vector.name);
+        let signed = secret(&scheme, &vector)
+            .sign_resource_id(&vector.id)
+            .unwrap();
+        assert_eq!(Some(signed.value), vector.hash, "{}", vector.name);
+    }
+}
+
+#[test]
+fn token_every_token_vector_holds() {
+    for (scheme, vector) in vectors_of(Purpose::IdentityToken) {
+        assert_eq!(
+            judge_identity(&scheme, &vector),
+            vector.expect,
+            "{}",
+            vector.name
+        );
+    }
+}
+
+#[test]
+fn every_scheme_has_good_and_bad_vectors() {
+    for scheme in Catalogue::builtin().iter() {
+        let expectations: Vec<_> = catalogue::vectors()
+            .filter(|(id, _)| *id == scheme.id)
+            .map(|(_, vector)| vector.expect)
+            .collect();
+        let accepted = |expect: &String| expect == "ACCEPT";
+        assert!(expectations.iter().any(accepted), "{}", scheme.id);
+        // No resource id is ever refused: nothing checks one.
+        assert!(
+            scheme.purpose() == Purpose::ResourceId
+                || expectations.iter().any(|expect| !accepted(expect)),
+            "{}",
+            scheme.id
+        );
+    }
+}
+
+#[test]
+fn a_vector_of_every_hash_and_webhook_scheme_is_signed() {
+    for scheme in Catalogue::builtin().iter() {
+        let signs = catalogue::vectors().any(|(id, vector)| id == scheme.id && vector.signs);
+        assert!(
+            signs || scheme.purpose() == Purpose::IdentityToken,
+            "{}",
+            scheme.id
+        );
+    }
+}
+
+#[test]
+fn names_of_vectors_are_unique_and_readable() {
+    let mut names = BTreeSet::new();
+    for (_, vector) in catalogue::vectors() {
+        let readable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        assert!(
+            vector
+                .name
+                .bytes()
+                .all(|byte| readable(byte) || byte == b'-'),
+            "{}",
+            vector.name
+        );
+        assert!(!vector.source.is_empty(), "{}", vector.name);
+        assert!(names.insert(vector.name.clone()), "{}", vector.name);
+    }
+}
+
+#[test]
+fn schemes_that_share_a_key_say_so_of_each_other() {
+    for scheme in Catalogue::builtin().iter() {
+        for other in &scheme.shares_key_with {
+            let other = Catalogue::builtin().scheme(other).unwrap();
+            assert!(other.shares_key_with.contains(&scheme.id), "{}", scheme.id);
+            assert_eq!(other.key, scheme.key, "one key is decoded in one way");
+        }
+    }
+}
+
+#[test]
+fn what_a_webhook_signs_is_what_its_headers_carry() {
+    for scheme in Catalogue::builtin().iter() {
+        let Rules::Webhook(rules) = &scheme.rules else {
+            continue;
+        };
+        assert!(rules.signed_text.binds(Variable::Body), "{}", scheme.id);
+        // An unsigned timestamp would make old deliveries fresh; a signed one that no header carries would be empty.
+        assert_eq!(
+            rules.signed_text.binds(Variable::Timestamp),
+            rules.timestamp.is_some(),
+            "{}",
+            scheme.id
+        );
+        assert!(!rules.proves_id() || rules.id.is_some(), "{}", scheme.id);
+        assert!(
+            rules.window.is_none() || rules.unit().is_some(),
+            "{}",
+            scheme.id
+        );
+    }
+}
+
+fn vectors_of(purpose: Purpose) -> impl Iterator<Item = (Arc<Scheme>, Vector)> {
+    catalogue::vectors()
+        .map(|(id, vector)| {
+            let scheme = Catalogue::builtin().scheme(&id);
+            (Arc::clone(scheme.expect("its own scheme")), vector)
+        })
+        .filter(move |(scheme, _)| scheme.purpose() == purpose)
+}
+
+fn secret(scheme: &Arc<Scheme>, vector: &Vector) -> Secret {
+    let key = scheme.key.decode(&vector.key.clone().into());
+    let identity = matches!(
+        scheme.purpose(),
+        Purpose::IdentityHash | Purpose::IdentityToken
+    );
+    Secret {
+        name: SecretName::parse("vectors/one").expect("a name"),
+        scheme: Arc::clone(scheme),
+        policy: Policy {
+            mode: identity.then_some(Mode::Required),
+            parameters: vector.parameters.clone(),
+            ..Policy::default()
+        },
+        versions: vec![KeyVersion {
+            number: 1,
+            state: VersionState::Active,
+            key: key.expect("a vector's key is in its scheme's format"),
+            key_id: (!vector.key_id.is_empty()).then(|| vector.key_id.as_str().into()),
+        }],
+    }
+}
+
+fn now(vector: &Vector) -> Timestamp {
+    Timestamp::from_unix_secs(vector.now)
+}
+
+fn identity(vector: &Vector) -> Identity {
+    Identity {
+        id: vector.id.clone(),
+        email: vector.email.clone(),
+        ..Identity::default()
+    }
+}
+
+fn judge_identity(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
+    let proof = match (&vector.hash, &vector.token) {
+        (Some(hash), None) => Proof::Hash(hash),
+        (None, Some(token)) => Proof::Token(token),
+        _ => panic!("{}: an identity vector has one proof", vector.name),
+    };
+    let verdict = secret(scheme, vector)
+        .verify(identity(vector), Some(proof), now(vector))
+        .expect("a vector fits its scheme");
+    assert_eq!(
+        verdict.verified.is_some(),
+        verdict.reason.is_none(),
+        "{}",
+        vector.name
+    );
+    verdict.reason.map_or("ACCEPT", text)
+}
+
+fn judge_webhook(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
+    let headers: Vec<_> = vector
+        .headers
+        .iter()
+        .map(|(name, value)| Header { name, value })
+        .collect();
+    let delivery = Delivery {
+        headers: Headers(&headers),
+        body: vector.body.as_bytes(),
+    };
+    secret(scheme, vector)
+        .verify_webhook(delivery, now(vector))
+        .expect("a webhook scheme")
+        .map_or_else(text, |_| "ACCEPT")
+}
+
+/// Sign writes every header of the vector, byte for byte, and beside them at most an id that is not signed.
+fn assert_signs_headers(scheme: &Arc<Scheme>, vector: &Vector) {
+    let Rules::Webhook(rules) = &scheme.rules else {
+        panic!("{}: not a webhook", scheme.id);
+    };
+    let id = rules
+        .id
+        .as_ref()
+        .and_then(|id| sent(rules, vector, &id.header));
+    let signed = secret(scheme, vector)
+        .sign_webhook(
+            id.unwrap_or("unsigned"),
+            vector.body.as_bytes(),
+            signed_time(rules, vector),
+        )
+        .expect("a vector can be signed")
+        .value;
+    for header in &vector.headers {
+        assert!(signed.contains(header), "{}: {signed:?}", vector.name);
+    }
+    let extra = signed.len() - vector.headers.len();
+    let unsigned_id = rules.id.is_some() && id.is_none() && !rules.proves_id();
+    assert_eq!(extra, usize::from(unsigned_id), "{}", vector.name);
+}
+
+fn signed_time(rules: &WebhookRules, vector: &Vector) -> Timestamp {
+    use countersign_core::{policy::TimestampUnit, webhook::TimestampSource};
+    let Some(rule) = &rules.timestamp else {
+        return now(vector);
+    };
+    let text = match &rule.source {
+        TimestampSource::Header(name) => sent(rules, vector, name).expect("a timestamp header"),
+        TimestampSource::Pair(key) => sent(rules, vector, rules.signature.header())
+            .expect("a signature header")
+            .split(',')
+            .find_map(|pair| pair.strip_prefix(&format!("{key}=")))
+            .expect("a timestamp pair"),
+    };
+    let value = text.parse().expect("a number");
+    match rule.unit {
+        Some(TimestampUnit::Seconds) => Timestamp::from_unix_secs(value),
+        Some(TimestampUnit::Milliseconds) | None => Timestamp::from_unix_millis(value),
+    }
+}
+
+fn sent<'v>(rules: &WebhookRules, vector: &'v Vector, name: &str) -> Option<&'v str> {
+    let name = format!("{}{name}", rules.header_prefixes[0]);
+    vector
+        .headers
+        .iter()
+        .find(|(sent, _)| sent.eq_ignore_ascii_case(&name))
+        .map(|(_, value)| value.as_str())
+}
+
+fn text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::SignatureMismatch => "SIGNATURE_MISMATCH",
+        Reason::SignatureMissing => "SIGNATURE_MISSING",
+        Reason::SignatureMalformed => "SIGNATURE_MALFORMED",
+        Reason::TimestampMissing => "TIMESTAMP_MISSING",
+        Reason::TimestampMalformed => "TIMESTAMP_MALFORMED",
+        Reason::TimestampTooOld => "TIMESTAMP_TOO_OLD",
+        Reason::TimestampInFuture => "TIMESTAMP_IN_FUTURE",
+        Reason::HeaderMissing => "HEADER_MISSING",
+        Reason::HeaderAmbiguous => "HEADER_AMBIGUOUS",
+        Reason::IdMalformed => "ID_MALFORMED",
+        Reason::ProofMissing => "PROOF_MISSING",
+        Reason::TokenMalformed => "TOKEN_MALFORMED",
+        Reason::TokenAlgorithm => "TOKEN_ALGORITHM",
+        Reason::TokenHeader => "TOKEN_HEADER",
+        Reason::TokenExpired => "TOKEN_EXPIRED",
+        Reason::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
+        Reason::TokenLifetime => "TOKEN_LIFETIME",
+        Reason::ClaimMissing => "CLAIM_MISSING",
+        Reason::ClaimInvalid => "CLAIM_INVALID",
+        Reason::SubjectMismatch => "SUBJECT_MISMATCH",
+        Reason::Replayed => "REPLAYED",
+        Reason::NoLiveVersion => "NO_LIVE_VERSION",
+    }
+}

@@ -1,0 +1,344 @@
+//! The settings of a server, read once at the start and never again.
+//!
+//! Precedence: default < file < environment < command line. Every problem is reported in one go, because whoever
+//! repairs a configuration wants to see all of it. No text here ever repeats the content of a key or token.
+//!
+//! Each key of the file has one environment variable: `COUNTERSIGN_` and the key in upper case, with `_` for `.`, so
+//! `limits.max_body_bytes` is `COUNTERSIGN_LIMITS_MAX_BODY_BYTES`. `COUNTERSIGN_KEK` may hold the key-encryption key
+//! itself; [`KEYS`] lists the rest.
+
+mod files;
+mod limits;
+mod source;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use secrecy::{SecretBox, SecretString};
+
+pub use limits::Limits;
+pub use source::{KEYS, environment_variable, parse_duration};
+
+use files::{
+    make_key_file, read_certificate, read_key_file, read_key_text, read_private_key,
+    read_token_file,
+};
+use source::Source;
+
+/// Where the service listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
+/// Where the store lies unless told otherwise.
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/countersign";
+/// The log filter unless told otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "info";
+/// The environment variable that may hold the key-encryption key.
+pub const KEK_VARIABLE: &str = "COUNTERSIGN_KEK";
+
+/// The settings of a server, complete and checked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The folder of the store.
+    pub data_dir: PathBuf,
+    /// Certificate and key of the listener; none is plain HTTP/2, on loopback only.
+    pub tls: Option<Tls>,
+    /// The bearer token that callers must send; none leaves the service open, which only `dev` does.
+    pub token: Option<SecretString>,
+    /// The key that seals the secrets at rest.
+    pub key_encryption_key: SecretBox<[u8; 32]>,
+    /// Every limit.
+    pub limits: Limits,
+    /// How to log.
+    pub log: Log,
+    /// Whether gRPC reflection is served.
+    pub reflection: bool,
+    /// What is allowed but should be changed; for the log, once it is there.
+    pub warnings: Vec<String>,
+}
+
+/// Certificate and private key of the listener, as PEM.
+#[non_exhaustive]
+pub struct Tls {
+    /// The certificate chain, leaf first.
+    pub certificate_pem: Vec<u8>,
+    /// Its private key.
+    pub private_key_pem: SecretString,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls([redacted])")
+    }
+}
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// What is logged: a `tracing_subscriber` filter such as `info` or `info,countersign_server=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Json,
+            level: DEFAULT_LOG_LEVEL.to_owned(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// Text, for people.
+    Human,
+}
+
+/// What the command line says; each set field beats file and environment.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// For `listen`.
+    pub listen: Option<String>,
+    /// For `data_dir`.
+    pub data_dir: Option<PathBuf>,
+    /// For `log.format`.
+    pub log_format: Option<String>,
+    /// For `log.level`.
+    pub log_level: Option<String>,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The key at fault, with the environment variable or flag if the value came from there.
+    pub key: String,
+    /// What is wrong, without the value.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl ConfigError {
+    fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.key, self.problem, self.remedy)
+    }
+}
+
+/// Everything that is wrong with a configuration, at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads the settings for real use from a file, the environment and the command line.
+    ///
+    /// # Errors
+    /// Everything that is wrong: unknown or unreadable settings, a listener beyond loopback without TLS, half a TLS
+    /// configuration, a missing token, a missing key-encryption key, or one that others may read.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        let mut source = Source::from_process(file);
+        source.override_with(overrides);
+        Self::resolve(source)
+    }
+
+    /// The open settings of `dev`: no TLS, no token, reflection on, loopback only. The key-encryption key is made at
+    /// random and kept in `dev.key` beside the store, so that a second start can open it again.
+    ///
+    /// # Errors
+    /// If the address is not loopback, or the folder or its key cannot be made or read.
+    pub fn dev(listen: SocketAddr, data_dir: &Path) -> Result<Self, ConfigErrors> {
+        if !listen.ip().is_loopback() {
+            let remedy = "listen on 127.0.0.1 or [::1], or use `countersign serve`, which has TLS and a token";
+            let problem = "dev has no TLS and no authentication, so it listens on loopback only";
+            return Err(ConfigErrors(vec![ConfigError::new(
+                "listen", problem, remedy,
+            )]));
+        }
+        let key = make_key_file(data_dir).map_err(|error| ConfigErrors(vec![error]))?;
+        Ok(Self {
+            listen,
+            data_dir: data_dir.to_owned(),
+            tls: None,
+            token: None,
+            key_encryption_key: key,
+            limits: Limits::DEFAULT,
+            log: Log {
+                format: LogFormat::Human,
+                level: "warn".to_owned(),
+            },
+            reflection: true,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn resolve(mut source: Source) -> Result<Self, ConfigErrors> {
+        if source.is_incomplete() {
+            return Err(ConfigErrors(source.into_errors()));
+        }
+        let listen = source.address("listen", DEFAULT_LISTEN);
+        let data_dir = source
+            .path("data_dir")
+            .unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+        let limits = Limits::read(&mut source);
+        let log = Log::read(&mut source);
+        let reflection = source.switch("reflection", false);
+        let tls = Tls::read(&mut source, listen);
+        let token = token(&mut source);
+        let mut warnings = Vec::new();
+        let key = key_encryption_key(&mut source, &mut warnings);
+        let errors = source.into_errors();
+        match key {
+            Some(key_encryption_key) if errors.is_empty() => Ok(Self {
+                listen,
+                data_dir,
+                tls,
+                token,
+                key_encryption_key,
+                limits,
+                log,
+                reflection,
+                warnings,
+            }),
+            _ => Err(ConfigErrors(errors)),
+        }
+    }
+}
+
+impl Log {
+    fn read(source: &mut Source) -> Self {
+        let default = Self::default();
+        let format = match source.text("log.format").as_deref() {
+            None => default.format,
+            Some("json") => LogFormat::Json,
+            Some("human") => LogFormat::Human,
+            Some(_) => source.refuse(
+                "log.format",
+                "is not known",
+                "use \"json\" or \"human\"",
+                default.format,
+            ),
+        };
+        let level = source.text("log.level").unwrap_or(default.level);
+        if tracing_subscriber::EnvFilter::builder()
+            .parse(&level)
+            .is_err()
+        {
+            let remedy = "use error, warn, info, debug or trace, or a filter such as \"info,countersign_server=debug\"";
+            source.refuse("log.level", "is not a log filter", remedy, ());
+        }
+        Self { format, level }
+    }
+}
+
+impl Tls {
+    fn read(source: &mut Source, listen: SocketAddr) -> Option<Self> {
+        let certificate = source.path("tls.certificate");
+        let private_key = source.path("tls.private_key");
+        match (certificate, private_key) {
+            (Some(certificate), Some(private_key)) => {
+                let certificate_pem =
+                    source.keep("tls.certificate", read_certificate(&certificate));
+                let private_key_pem =
+                    source.keep("tls.private_key", read_private_key(&private_key));
+                Some(Self {
+                    certificate_pem: certificate_pem?,
+                    private_key_pem: private_key_pem?,
+                })
+            }
+            (None, None) if listen.ip().is_loopback() => None,
+            (None, None) => {
+                let problem = "is beyond loopback and TLS is not set, so keys and tokens would cross the network";
+                let remedy =
+                    "set tls.certificate and tls.private_key, or listen on 127.0.0.1 or [::1]";
+                source.refuse("listen", problem, remedy, None)
+            }
+            (Some(_), None) => source.refuse(
+                "tls.private_key",
+                "is missing",
+                "set it beside tls.certificate",
+                None,
+            ),
+            (None, Some(_)) => source.refuse(
+                "tls.certificate",
+                "is missing",
+                "set it beside tls.private_key",
+                None,
+            ),
+        }
+    }
+}
+
+fn token(source: &mut Source) -> Option<SecretString> {
+    const REMEDY: &str = "name a file with the bearer token; `openssl rand -hex 32 > FILE && chmod 600 FILE` makes one";
+    match source.path("auth.token_file") {
+        Some(path) => source.keep("auth.token_file", read_token_file(&path)),
+        None => source.refuse("auth.token_file", "is missing", REMEDY, None),
+    }
+}
+
+fn key_encryption_key(
+    source: &mut Source,
+    warnings: &mut Vec<String>,
+) -> Option<SecretBox<[u8; 32]>> {
+    const KEY: &str = "key_encryption.key_file";
+    let text = source.take_kek();
+    match (source.path(KEY), text) {
+        (Some(_), Some(_)) => {
+            let problem = format!("is set, and so is {KEK_VARIABLE}");
+            source.refuse(
+                KEY,
+                &problem,
+                "keep one of them, best the file; two keys cannot both be right",
+                None,
+            )
+        }
+        (Some(path), None) => source.keep(KEY, read_key_file(&path)),
+        (None, Some(text)) => {
+            warnings.push(format!(
+                "{KEK_VARIABLE} stays readable in the environment of this process as long as it runs: \
+                 move the key to a file with mode 0600 and set {KEY}"
+            ));
+            source.keep(KEK_VARIABLE, read_key_text(text))
+        }
+        (None, None) => {
+            let remedy = "make a key with `openssl rand -hex 32 > FILE && chmod 600 FILE`, name the file here, and \
+                          keep a copy elsewhere: without it the secrets are lost";
+            source.refuse(KEY, "is missing", remedy, None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

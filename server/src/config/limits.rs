@@ -1,0 +1,178 @@
+//! Every limit of the service: its name, unit, default and range.
+
+use std::time::Duration;
+
+use super::source::Source;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Every limit of the service. Under `[limits]` in the file, by the same names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest webhook body, in bytes; up to 16 MiB.
+    pub max_body_bytes: usize,
+    /// The most headers of a delivery.
+    pub max_headers: usize,
+    /// Names and values of all headers of a delivery together, in bytes.
+    pub max_header_bytes: usize,
+    /// The longest identity token, in bytes.
+    pub max_token_bytes: usize,
+    /// The longest id, email, name or resource id, in bytes.
+    pub max_identifier_bytes: usize,
+    /// The most items of a batch.
+    pub max_batch_items: usize,
+    /// Calls in progress over all connections; further ones answer UNAVAILABLE at once.
+    pub max_concurrent_requests: usize,
+    /// Calls in progress on one connection.
+    pub max_concurrent_streams: u32,
+    /// The time that a call gets if its caller sets none.
+    pub default_deadline: Duration,
+    /// The most time that a call gets, whatever its caller asks for.
+    pub max_deadline: Duration,
+    /// How long calls in progress may take to end at shutdown.
+    pub drain: Duration,
+    /// Versions of a secret that may verify at the same time.
+    pub max_live_versions: usize,
+    /// The longest grace that a rotation may ask for.
+    pub max_grace: Duration,
+    /// The grace of a rotation that asks for none.
+    pub default_grace: Duration,
+    /// Deliveries remembered to tell replays.
+    pub replay_capacity: usize,
+    /// How often the times of last use are written to the store.
+    pub use_flush: Duration,
+}
+
+impl Limits {
+    /// The defaults.
+    pub const DEFAULT: Self = Self {
+        max_body_bytes: MIB,
+        max_headers: 64,
+        max_header_bytes: 8 * KIB,
+        max_token_bytes: 8 * KIB,
+        max_identifier_bytes: KIB,
+        max_batch_items: 1000,
+        max_concurrent_requests: 1024,
+        max_concurrent_streams: 100,
+        default_deadline: Duration::from_secs(5),
+        max_deadline: Duration::from_secs(10),
+        drain: Duration::from_secs(15),
+        max_live_versions: 5,
+        max_grace: Duration::from_secs(30 * 24 * 60 * 60),
+        default_grace: Duration::from_secs(24 * 60 * 60),
+        replay_capacity: 1_000_000,
+        use_flush: Duration::from_secs(60),
+    };
+
+    pub(super) fn read(source: &mut Source) -> Self {
+        let default = Self::DEFAULT;
+        let mut size = |key, default, range| source.number(key, default, range);
+        let sizes = Self {
+            max_body_bytes: size(
+                "limits.max_body_bytes",
+                default.max_body_bytes,
+                1..=16 * MIB,
+            ),
+            max_headers: size("limits.max_headers", default.max_headers, 1..=1024),
+            max_header_bytes: size(
+                "limits.max_header_bytes",
+                default.max_header_bytes,
+                256..=MIB,
+            ),
+            max_token_bytes: size(
+                "limits.max_token_bytes",
+                default.max_token_bytes,
+                256..=64 * KIB,
+            ),
+            max_identifier_bytes: size(
+                "limits.max_identifier_bytes",
+                default.max_identifier_bytes,
+                16..=8 * KIB,
+            ),
+            max_batch_items: size(
+                "limits.max_batch_items",
+                default.max_batch_items,
+                1..=10_000,
+            ),
+            max_concurrent_requests: size(
+                "limits.max_concurrent_requests",
+                default.max_concurrent_requests,
+                1..=1_000_000,
+            ),
+            max_live_versions: size(
+                "limits.max_live_versions",
+                default.max_live_versions,
+                2..=10,
+            ),
+            replay_capacity: size(
+                "limits.replay_capacity",
+                default.replay_capacity,
+                1..=100_000_000,
+            ),
+            ..default
+        };
+        let limits = sizes.read_streams_and_times(source);
+        limits.check_order(source);
+        limits
+    }
+
+    fn read_streams_and_times(self, source: &mut Source) -> Self {
+        let streams = source.number("limits.max_concurrent_streams", 100, 1..=10_000);
+        let mut time = |key, default, range| source.duration(key, default, range);
+        Self {
+            max_concurrent_streams: u32::try_from(streams).unwrap_or(self.max_concurrent_streams),
+            default_deadline: time(
+                "limits.default_deadline",
+                self.default_deadline,
+                SECOND / 10..=10 * MINUTE,
+            ),
+            max_deadline: time(
+                "limits.max_deadline",
+                self.max_deadline,
+                SECOND / 10..=10 * MINUTE,
+            ),
+            drain: time("limits.drain", self.drain, SECOND..=10 * MINUTE),
+            max_grace: time("limits.max_grace", self.max_grace, MINUTE..=30 * DAY),
+            default_grace: time(
+                "limits.default_grace",
+                self.default_grace,
+                SECOND..=30 * DAY,
+            ),
+            use_flush: time("limits.use_flush", self.use_flush, SECOND..=HOUR),
+            ..self
+        }
+    }
+
+    fn check_order(&self, source: &mut Source) {
+        if self.default_deadline > self.max_deadline {
+            let remedy = "lower it, or raise limits.max_deadline";
+            source.refuse(
+                "limits.default_deadline",
+                "is longer than limits.max_deadline",
+                remedy,
+                (),
+            );
+        }
+        if self.default_grace > self.max_grace {
+            let remedy = "lower it, or raise limits.max_grace";
+            source.refuse(
+                "limits.default_grace",
+                "is longer than limits.max_grace",
+                remedy,
+                (),
+            );
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

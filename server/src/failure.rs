@@ -1,0 +1,173 @@
+//! Everything that can go wrong in a call, and how the caller is told: one enum, one mapping to gRPC.
+//!
+//! A message never holds anything of the input, of a key, of a path or of a driver's text.
+
+use std::{borrow::Cow, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "countersign";
+
+/// The stable reasons of `ErrorInfo`, each with its gRPC code. They are never renamed.
+macro_rules! error_reasons {
+    ($($variant:ident = $text:literal, $code:ident, $meaning:literal;)*) => {
+        /// Why a call failed, for programs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ErrorReason {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl ErrorReason {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The text of `ErrorInfo.reason`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            /// The gRPC code that comes with it.
+            #[must_use]
+            pub fn code(self) -> Code {
+                match self { $(Self::$variant => Code::$code),* }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+error_reasons! {
+    FieldInvalid = "FIELD_INVALID", InvalidArgument, "a field is missing or not what it must be";
+    BodyTooLarge = "BODY_TOO_LARGE", InvalidArgument, "the body is over max_body_bytes";
+    EmptyKey = "EMPTY_KEY", InvalidArgument, "the imported key is empty";
+    KeyFormat = "KEY_FORMAT", InvalidArgument, "the imported key is not in the scheme's format";
+    KeyLength = "KEY_LENGTH", InvalidArgument, "the imported key is too short or too long";
+    WeakKey = "WEAK_KEY", InvalidArgument, "the imported key is publicly known or trivial";
+    KeyReused = "KEY_REUSED", InvalidArgument, "a version of this or another secret has the same key";
+    SigningInputRefused = "SIGNING_INPUT_REFUSED", InvalidArgument, "the text to sign is the signing input of a token";
+    Unauthenticated = "UNAUTHENTICATED", Unauthenticated, "the bearer token is missing or wrong";
+    SecretNotFound = "SECRET_NOT_FOUND", NotFound, "no such secret, or not for this caller";
+    VersionNotFound = "VERSION_NOT_FOUND", NotFound, "the secret has no such version";
+    SchemeNotFound = "SCHEME_NOT_FOUND", NotFound, "no such scheme";
+    SecretExists = "SECRET_EXISTS", AlreadyExists, "the name is in use";
+    RequestIdConflict = "REQUEST_ID_CONFLICT", AlreadyExists, "the request_id was used with other arguments";
+    RequestIdExpired = "REQUEST_ID_EXPIRED", FailedPrecondition, "the request_id was used more than 24 hours ago";
+    PurposeMismatch = "PURPOSE_MISMATCH", FailedPrecondition, "the secret's scheme has another purpose";
+    NoActiveVersion = "NO_ACTIVE_VERSION", FailedPrecondition, "no version may sign; rotate the secret";
+    TooManyLiveVersions = "TOO_MANY_LIVE_VERSIONS", FailedPrecondition, "wait for a grace to end, revoke a version, or rotate in an emergency";
+    VersionState = "VERSION_STATE", FailedPrecondition, "the version is in a state that does not allow this";
+    ForceRequired = "FORCE_REQUIRED", FailedPrecondition, "this ends a live version; say force if it is meant";
+    SecretDeleted = "SECRET_DELETED", FailedPrecondition, "the secret was deleted";
+    ExpectedVersionMismatch = "EXPECTED_VERSION_MISMATCH", Aborted, "another version is active by now";
+    EtagMismatch = "ETAG_MISMATCH", Aborted, "the secret was changed since it was read";
+    Overloaded = "OVERLOADED", ResourceExhausted, "too many calls at once; try again";
+    ReplayRecordFull = "REPLAY_RECORD_FULL", ResourceExhausted, "replay must be denied and the record of deliveries is full";
+    StorageFull = "STORAGE_FULL", ResourceExhausted, "the disk of the store is full";
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "the call took longer than its deadline";
+    StoreUnavailable = "STORE_UNAVAILABLE", Unavailable, "the store cannot be written now; try again";
+    SecretCorrupt = "SECRET_CORRUPT", DataLoss, "a stored key of the secret does not open";
+    Internal = "INTERNAL", Internal, "a bug; please report it with the request id";
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub struct Failure {
+    reason: ErrorReason,
+    message: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+}
+
+impl Failure {
+    /// A failure that its reason explains.
+    pub(crate) fn new(reason: ErrorReason) -> Self {
+        Self::with_message(reason, reason.meaning())
+    }
+
+    /// A failure that needs its own words.
+    pub(crate) fn with_message(reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            field: None,
+        }
+    }
+
+    /// A field that is not what it must be; `expected` says what that is, never what it was.
+    pub(crate) fn field(
+        field: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::with_message(ErrorReason::FieldInvalid, expected).at(field)
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub(crate) fn at(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> ErrorReason {
+        self.reason
+    }
+
+    /// The whole message, with the field.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.field {
+            Some(field) => format!("{field}: {}", self.message),
+            None => self.message.clone().into_owned(),
+        }
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        let code = failure.reason.code();
+        let mut details = ErrorDetails::with_error_info(failure.reason.as_str(), DOMAIN, []);
+        if let Some(field) = &failure.field {
+            details.add_bad_request_violation(field.clone(), failure.message.clone());
+        }
+        match code {
+            Code::FailedPrecondition => {
+                let kind = failure.reason.as_str();
+                details.add_precondition_failure_violation(kind, "", failure.message.clone());
+            }
+            Code::ResourceExhausted | Code::Unavailable => {
+                details.set_retry_info(Some(Duration::from_millis(100)));
+            }
+            _ => {}
+        }
+        Status::with_error_details(code, failure.message(), details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_fits_error_info() {
+        for reason in ErrorReason::ALL {
+            let text = reason.as_str();
+            assert!(text.len() <= 63);
+            assert!(
+                text.bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            );
+            let status = Status::from(Failure::new(*reason));
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (text, DOMAIN));
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What every call passes before its handler: a request id, authentication, the concurrency limit, a deadline, and a
+//! net under panics. Health and reflection pass without a token.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use crate::{
+    config::Limits,
+    failure::{ErrorReason, Failure},
+};
+
+/// Header of the request id, taken from a caller who sends a sane one, answered always.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// Our own services; others (health, reflection) are open.
+const OWN_SERVICES: &str = "/countersign.";
+
+/// The id of one call, for logs and bug reports.
+#[derive(Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id of a call that passed the gate.
+    pub(crate) fn of<T>(request: &tonic::Request<T>) -> Self {
+        let id = request.extensions().get::<Self>();
+        id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
+    }
+
+    /// The caller's own id if it is 1 to 64 plain characters, else a new one.
+    fn from_headers(headers: &HeaderMap) -> Self {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        match headers.get(REQUEST_ID) {
+            Some(id)
+                if (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|byte| plain(byte)) =>
+            {
+                Self(id.clone())
+            }
+            _ => {
+                let id = crate::random::id("").unwrap_or_else(|_| "-".to_owned());
+                let id = HeaderValue::from_str(&id);
+                Self(id.unwrap_or(HeaderValue::from_static("-")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or("-"))
+    }
+}
+
+/// Who calls, as the audit names them.
+pub(crate) fn principal<T>(request: &tonic::Request<T>) -> String {
+    match request.extensions().get::<Bearer>() {
+        Some(Bearer) => "token".to_owned(),
+        None => "anonymous".to_owned(),
+    }
+}
+
+/// Marks a call that showed the bearer token.
+#[derive(Clone, Copy)]
+struct Bearer;
+
+/// The bearer token that callers must show, kept as its SHA-256.
+pub(crate) struct RequiredToken([u8; 32]);
+
+impl RequiredToken {
+    /// Requires this token.
+    pub(crate) fn new(token: &SecretString) -> Self {
+        Self(Sha256::digest(token.expose_secret()).into())
+    }
+
+    /// Whether the one authorization header shows the token. Two headers show none.
+    fn is_shown(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return false;
+        };
+        let Some((scheme, token)) = value.as_bytes().split_at_checked(7) else {
+            return false;
+        };
+        scheme.eq_ignore_ascii_case(b"bearer ")
+            && bool::from(self.0.ct_eq(Sha256::digest(token).as_slice()))
+    }
+}
+
+/// Puts a [`Gate`] before a service.
+#[derive(Clone)]
+pub(crate) struct GateLayer(Arc<Rules>);
+
+struct Rules {
+    token: Option<RequiredToken>,
+    permits: Semaphore,
+    default_deadline: Duration,
+    max_deadline: Duration,
+}
+
+impl GateLayer {
+    /// The gate of a server; without a token it is open.
+    pub(crate) fn new(token: Option<RequiredToken>, limits: &Limits) -> Self {
+        Self(Arc::new(Rules {
+            token,
+            permits: Semaphore::new(limits.max_concurrent_requests),
+            default_deadline: limits.default_deadline,
+            max_deadline: limits.max_deadline,
+        }))
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate {
+            rules: self.0.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the gate.
+#[derive(Clone)]
+pub(crate) struct Gate<S> {
+    rules: Arc<Rules>,
+    inner: S,
+}
+
+impl<S, B> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = tonic::codegen::Bytes> + Send + 'static,
+    B::Error: Into<tonic::codegen::StdError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let rules = self.rules.clone();
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let id = RequestId::from_headers(request.headers());
+        request.extensions_mut().insert(id.clone());
+        Box::pin(async move {
+            let answered = match rules.admit(&mut request) {
+                Ok(permit) => {
+                    let deadline = rules.deadline(request.headers());
+                    let answered = tokio::time::timeout(deadline, inner.call(request)).await;
+                    drop(permit);
+                    answered.map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))
+                }
+                Err(failure) => Err(failure),
+            };
+            let mut response = match answered {
+                Ok(Ok(response)) => response.map(Body::new),
+                Ok(Err(never)) => match never {},
+                Err(failure) => {
+                    let reason = failure.reason().as_str();
+                    tracing::info!(request_id = %id, reason, "refused at the gate");
+                    Status::from(failure).into_http()
+                }
+            };
+            response.headers_mut().insert(REQUEST_ID, id.0);
+            Ok(response)
+        })
+    }
+}
+
+impl Rules {
+    /// Lets a call in, or says why not.
+    fn admit(
+        &self,
+        request: &mut Request<Body>,
+    ) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Failure> {
+        if !request.uri().path().starts_with(OWN_SERVICES) {
+            return Ok(None);
+        }
+        if let Some(token) = &self.token {
+            if !token.is_shown(request.headers()) {
+                return Err(Failure::new(ErrorReason::Unauthenticated));
+            }
+            request.extensions_mut().insert(Bearer);
+        }
+        let permit = self.permits.try_acquire();
+        permit
+            .map(Some)
+            .map_err(|_| Failure::new(ErrorReason::Overloaded))
+    }
+
+    /// The caller's deadline within ours.
+    fn deadline(&self, headers: &HeaderMap) -> Duration {
+        headers
+            .get("grpc-timeout")
+            .and_then(|value| grpc_timeout(value.as_bytes()))
+            .unwrap_or(self.default_deadline)
+            .min(self.max_deadline)
+    }
+}
+
+/// Reads `grpc-timeout`: up to 8 digits and a unit. Anything else is as if it were not there.
+fn grpc_timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let amount: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(amount * 3600),
+        b'M' => Duration::from_secs(amount * 60),
+        b'S' => Duration::from_secs(amount),
+        b'm' => Duration::from_millis(amount),
+        b'u' => Duration::from_micros(amount),
+        b'n' => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// The answer for a handler that panicked; the panic hook has logged the place.
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    Status::from(Failure::new(ErrorReason::Internal)).into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn handler(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        match request.uri().path() {
+            "/countersign.v1.Test/Panic" => panic!("injected"),
+            "/countersign.v1.Test/Hang" => std::future::pending().await,
+            _ => Ok(Response::new(Body::empty())),
+        }
+    }
+
+    fn gate(
+        token: Option<&str>,
+        limits: &Limits,
+    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone {
+        let token = token.map(|token| RequiredToken::new(&token.to_owned().into()));
+        ServiceBuilder::new()
+            .layer(GateLayer::new(token, limits))
+            .layer(CatchPanicLayer::custom(panicked))
+            .service(service_fn(handler))
+    }
+
+    fn request(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    async fn status(
+        gate: &(impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone),
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<String> {
+        let answered = gate.clone().oneshot(request(path, headers)).await;
+        let Ok(response) = answered;
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let status = response.headers().get("grpc-status")?;
+        Some(status.to_str().unwrap().to_owned())
+    }
+
+    const OK: &str = "/countersign.v1.Test/Ok";
+
+    #[tokio::test]
+    async fn f40_a_panic_is_internal_and_the_next_call_works() {
+        let gate = gate(None, &Limits::DEFAULT);
+        for _ in 0..100 {
+            let panic = status(&gate, "/countersign.v1.Test/Panic", &[]).await;
+            assert_eq!(panic.as_deref(), Some("13"));
+            assert_eq!(status(&gate, OK, &[]).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_the_callers_deadline_or_ours() {
+        let gate = gate(None, &Limits::DEFAULT);
+        for timeout in ["1n", "50m", "99999999H", "-1S", "123456789m"] {
+            let headers = [("grpc-timeout", timeout)];
+            let hang = status(&gate, "/countersign.v1.Test/Hang", &headers).await;
+            assert_eq!(hang.as_deref(), Some("4"), "{timeout}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a01_only_the_one_right_token_passes() {
+        let gate = gate(Some("the-token"), &Limits::DEFAULT);
+        let denied = Some("16".to_owned());
+        assert_eq!(status(&gate, OK, &[]).await, denied);
+        for wrong in [
+            "Bearer the-toke",
+            "Bearer the-token ",
+            "Basic the-token",
+            "the-token",
+            "",
+        ] {
+            assert_eq!(status(&gate, OK, &[("authorization", wrong)]).await, denied);
+        }
+        let right = ("authorization", "Bearer the-token");
+        assert_eq!(status(&gate, OK, &[right, right]).await, denied);
+        assert_eq!(status(&gate, OK, &[right]).await, None);
+        assert_eq!(
+            status(&gate, "/grpc.health.v1.Health/Check", &[]).await,
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn calls_over_the_limit_are_shed_at_once() {
+        let limits = Limits {
+            max_concurrent_requests: 1,
+            ..Limits::DEFAULT
+        };
+        let gate = gate(None, &limits);
+        let hang = gate.clone();
+        let hanging =
+            tokio::spawn(async move { status(&hang, "/countersign.v1.Test/Hang", &[]).await });
+        tokio::task::yield_now().await;
+        assert_eq!(status(&gate, OK, &[]).await.as_deref(), Some("8"));
+        hanging.abort();
+        let _ = hanging.await;
+        assert_eq!(status(&gate, OK, &[]).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_sane_request_id_is_kept_and_any_other_replaced() {
+        let gate = gate(None, &Limits::DEFAULT);
+        for (sent, kept) in [("abc-1", true), ("a b", false), ("", false)] {
+            let answered = gate
+                .clone()
+                .oneshot(request(OK, &[(REQUEST_ID, sent)]))
+                .await;
+            let Ok(response) = answered;
+            assert_eq!(response.headers()[REQUEST_ID] == sent, kept, "{sent}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Which verified deliveries were seen before. It is bounded, it never forgets a delivery that could still be
+//! accepted to make room, and nothing enters it that was not verified.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use countersign_core::{Timestamp, key::Tag};
+use sha2::{Digest, Sha256};
+
+const SHARDS: usize = 16;
+
+/// How long a delivery is remembered whose scheme has no time after which it would be refused anyway.
+pub(crate) const TIMELESS_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was seen of a delivery before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sighting {
+    /// Nothing.
+    First,
+    /// The same delivery.
+    Duplicate,
+    /// The same signed id with another body.
+    Conflict,
+    /// It could not be recorded: the record is full.
+    Full,
+}
+
+/// What makes a delivery the same as another one.
+pub(crate) enum Identity<'a> {
+    /// Its id, because the signature covers it; the body tells a retry from a conflict.
+    Id {
+        /// The id.
+        id: &'a str,
+        /// The body.
+        body: &'a [u8],
+    },
+    /// Everything that is signed. An id beside it proves nothing, and a replayer would change it.
+    Signed(&'a Tag),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key {
+    secret: i64,
+    digest: [u8; 16],
+}
+
+#[derive(Default)]
+struct Shard {
+    /// Body fingerprint by delivery.
+    seen: HashMap<Key, u64>,
+    /// Deliveries by the minute in which they may be forgotten.
+    by_end: BTreeMap<i64, Vec<Key>>,
+}
+
+/// The record.
+pub(crate) struct ReplayRecord {
+    /// Keyed, so that nobody can choose bodies that look alike.
+    hasher: RandomState,
+    shards: [Mutex<Shard>; SHARDS],
+    shard_capacity: usize,
+}
+
+impl ReplayRecord {
+    /// A record of about `capacity` deliveries.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: Default::default(),
+            shard_capacity: capacity.div_ceil(SHARDS),
+        }
+    }
+
+    /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it.
+    pub(crate) fn note(
+        &self,
+        secret: i64,
+        delivery: Identity<'_>,
+        retention: Duration,
+        now: Timestamp,
+    ) -> Sighting {
+        let (digest, body) = match delivery {
+            Identity::Id { id, body } => {
+                (first_half(&Sha256::digest(id)), self.hasher.hash_one(body))
+            }
+            Identity::Signed(tag) => (first_half(tag.expose_bytes()), 0),
+        };
+        let key = Key { secret, digest };
+        let shard = &self.shards[usize::from(digest[0]) % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.forget(now);
+        match shard.seen.get(&key) {
+            Some(seen) if *seen == body => Sighting::Duplicate,
+            Some(_) => Sighting::Conflict,
+            None if shard.seen.len() >= self.shard_capacity => Sighting::Full,
+            None => {
+                shard.seen.insert(key, body);
+                let end = minute(now.plus(retention)) + 1;
+                shard.by_end.entry(end).or_default().push(key);
+                Sighting::First
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Drops what may be forgotten by now.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some(oldest) = self.by_end.first_entry()
+            && *oldest.key() <= minute(now)
+        {
+            for key in oldest.remove() {
+                self.seen.remove(&key);
+            }
+        }
+    }
+}
+
+fn minute(time: Timestamp) -> i64 {
+    time.unix_secs().div_euclid(60)
+}
+
+fn first_half(digest: &[u8]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_core::Key;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const RETENTION: Duration = Duration::from_secs(600);
+
+    fn note(record: &ReplayRecord, id: &str, body: &[u8], now: i64) -> Sighting {
+        let now = Timestamp::from_unix_secs(now);
+        record.note(1, Identity::Id { id, body }, RETENTION, now)
+    }
+
+    #[test]
+    fn w26_the_same_delivery_is_a_duplicate_and_another_body_a_conflict() {
+        let record = ReplayRecord::new(1000);
+        assert_eq!(note(&record, "a", b"1", 0), Sighting::First);
+        assert_eq!(note(&record, "a", b"1", 599), Sighting::Duplicate);
+        assert_eq!(note(&record, "a", b"2", 599), Sighting::Conflict);
+        assert_eq!(note(&record, "b", b"1", 599), Sighting::First);
+    }
+
+    #[test]
+    fn w28_a_delivery_is_remembered_until_its_window_is_over() {
+        let record = ReplayRecord::new(1000);
+        assert_eq!(note(&record, "a", b"1", 59), Sighting::First);
+        assert_eq!(note(&record, "a", b"1", 59 + 600), Sighting::Duplicate);
+        assert_eq!(note(&record, "a", b"1", 59 + 600 + 61), Sighting::First);
+    }
+
+    #[test]
+    fn w29_a_full_record_says_so_and_forgets_nothing() {
+        let record = ReplayRecord::new(SHARDS);
+        let sightings: Vec<_> = (0..200)
+            .map(|n| note(&record, &n.to_string(), b"", 0))
+            .collect();
+        assert!(sightings.contains(&Sighting::Full));
+        for (n, first) in sightings.iter().enumerate() {
+            let again = note(&record, &n.to_string(), b"", 0);
+            match first {
+                Sighting::First => assert_eq!(again, Sighting::Duplicate),
+                _ => assert_eq!(again, Sighting::Full),
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_share_their_records() {
+        let record = ReplayRecord::new(1000);
+        let tag = Key::new(Zeroizing::new(vec![1; 32])).tag(&[b"text"]);
+        let now = Timestamp::from_unix_secs(0);
+        for secret in [1, 2] {
+            let seen = record.note(secret, Identity::Signed(&tag), RETENTION, now);
+            assert_eq!(seen, Sighting::First);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Start, serve, stop.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use countersign_core::rotation::RotationLimits;
+use countersign_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        countersign_service_server::CountersignServiceServer,
+        scheme_service_server::SchemeServiceServer, secret_service_server::SecretServiceServer,
+    },
+};
+use secrecy::ExposeSecret;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::{
+    service::Routes,
+    transport::{Identity, ServerTlsConfig, server::TcpIncoming},
+};
+use tonic_health::server::HealthReporter;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    clock::Clock,
+    config::{Config, Limits, Tls},
+    gate::{GateLayer, RequiredToken, panicked},
+    replay::ReplayRecord,
+    ring::KeyRing,
+    service::{ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
+    store::{OpenError, Published, SecretRecord, Store, StoreOptions},
+};
+
+/// What a message may be larger than the largest body: headers, names, and the framing of a batch.
+const MESSAGE_OVERHEAD_BYTES: usize = 200 * 1024;
+
+/// The largest answer.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The largest control-plane request.
+const MAX_CHANGE_BYTES: usize = 64 * 1024;
+
+/// Changes that wait for the writer before further ones are shed.
+const CHANGE_QUEUE: usize = 1024;
+
+/// Why the server did not start; one clear line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The address cannot be listened on.
+    #[error(
+        "{address} cannot be listened on: {source}; stop the process that does, or choose another with --listen"
+    )]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Certificate and key do not make a TLS configuration.
+    #[error("tls.certificate and tls.private_key are not a PEM certificate and its key")]
+    Tls,
+    /// The reflection service could not be built.
+    #[error("reflection could not be built from the descriptor set")]
+    Reflection,
+}
+
+/// A running server. Dropping it leaves it running; [`Server::shutdown`] ends it.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    health: HealthReporter,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+    drain: Duration,
+}
+
+impl Server {
+    /// Opens the store, loads the key ring, binds and serves in the background.
+    ///
+    /// # Errors
+    /// One clear line about what does not let it start.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Clock::System, KeyPolicy::Enforced).await
+    }
+
+    /// [`Server::start`] with a clock and a key policy of the caller's, for tests.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(
+        config: Config,
+        clock: Clock,
+        key_policy: KeyPolicy,
+    ) -> Result<Self, StartError> {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let address = config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Bind { address, source })?;
+        let address = listener.local_addr().unwrap_or(address);
+        let token = config.token.as_ref().map(RequiredToken::new);
+        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
+        let shared = open(
+            config.data_dir,
+            config.key_encryption_key,
+            config.limits,
+            clock,
+            key_policy,
+        )?;
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let routes = routes(&shared, reflection)?.add_service(health_service);
+        let router = builder(&limits, tls.as_ref())?
+            .layer(
+                ServiceBuilder::new()
+                    .layer(GateLayer::new(token, &limits))
+                    .layer(CatchPanicLayer::custom(panicked))
+                    .into_inner(),
+            )
+            .add_routes(routes);
+        set_health(&health, true).await;
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = tokio::spawn(async move {
+            let until_stop = async {
+                let _ = stopped.await;
+            };
+            let served = router.serve_with_incoming_shutdown(incoming, until_stop);
+            if let Err(error) = served.await {
+                tracing::error!(%error, "serving ended");
+            }
+        });
+        let housekeeping = tokio::spawn(shared.clone().keep_house(limits.use_flush));
+        tracing::info!(%address, tls = tls.is_some(), "serving");
+        Ok(Self {
+            address,
+            shared,
+            health,
+            stop,
+            serving,
+            housekeeping,
+            drain: limits.drain,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets calls in progress finish within the drain limit, writes what is still in memory and
+    /// closes the store. Returns within the drain limit whatever clients do; connections that hold on are dropped
+    /// with the process.
+    pub async fn shutdown(self) {
+        set_health(&self.health, false).await;
+        let _ = self.stop.send(());
+        let mut serving = self.serving;
+        if !within(self.drain, &mut serving).await {
+            tracing::warn!("the drain limit is over; remaining connections are dropped");
+            serving.abort();
+        }
+        self.housekeeping.abort();
+        let _ = self.housekeeping.await;
+        self.shared.flush_uses().await;
+        let store = self.shared.store.clone();
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("the store did not close");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn within(limit: Duration, task: &mut JoinHandle<()>) -> bool {
+    let task = pin!(task);
+    tokio::time::timeout(limit, task).await.is_ok()
+}
+
+/// Opens the store with a ring that follows its commits.
+fn open(
+    data_dir: std::path::PathBuf,
+    kek: secrecy::SecretBox<[u8; 32]>,
+    limits: Limits,
+    clock: Clock,
+    key_policy: KeyPolicy,
+) -> Result<Arc<Shared>, StartError> {
+    let options = StoreOptions {
+        data_dir,
+        kek,
+        clock: clock.clone(),
+        limits: RotationLimits {
+            max_live: limits.max_live_versions,
+            max_grace: limits.max_grace,
+        },
+        queue: CHANGE_QUEUE,
+    };
+    let ring = Arc::new(KeyRing::new());
+    let published = ring.clone();
+    let opened = Store::open(options, move |change| match change {
+        Published::Changed(record) => published.publish(SecretRecord::clone(&record)),
+        Published::Deleted(name) => published.remove(&name),
+    })?;
+    ring.load(opened.records, opened.corrupt);
+    Ok(Arc::new(Shared {
+        ring,
+        store: opened.store,
+        replay: ReplayRecord::new(limits.replay_capacity),
+        start_time: clock.now(),
+        limits,
+        clock,
+        key_policy,
+    }))
+}
+
+fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> {
+    let message = shared.limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
+    let mut routes = Routes::builder();
+    routes
+        .add_service(
+            CountersignServiceServer::new(DataPlane(shared.clone()))
+                .max_decoding_message_size(message)
+                .max_encoding_message_size(MAX_ANSWER_BYTES),
+        )
+        .add_service(
+            SecretServiceServer::new(ControlPlane(shared.clone()))
+                .max_decoding_message_size(MAX_CHANGE_BYTES)
+                .max_encoding_message_size(MAX_ANSWER_BYTES),
+        )
+        .add_service(SchemeServiceServer::new(Schemes).max_decoding_message_size(MAX_CHANGE_BYTES));
+    if reflection {
+        let builder = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let v1 = builder().build_v1().map_err(|_| StartError::Reflection)?;
+        let v1alpha = builder()
+            .build_v1alpha()
+            .map_err(|_| StartError::Reflection)?;
+        routes.add_service(v1).add_service(v1alpha);
+    }
+    Ok(routes.routes())
+}
+
+fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Server, StartError> {
+    let builder = tonic::transport::Server::builder()
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .http2_max_local_error_reset_streams(Some(128))
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)));
+    match tls {
+        None => Ok(builder),
+        Some(tls) => {
+            let key = tls.private_key_pem.expose_secret();
+            let identity = Identity::from_pem(&tls.certificate_pem, key);
+            builder
+                .tls_config(ServerTlsConfig::new().identity(identity))
+                .map_err(|_| StartError::Tls)
+        }
+    }
+}
+
+async fn set_health(health: &HealthReporter, serving: bool) {
+    use tonic_health::ServingStatus;
+    let status = match serving {
+        true => ServingStatus::Serving,
+        false => ServingStatus::NotServing,
+    };
+    for service in [
+        "",
+        "countersign.v1.CountersignService",
+        "countersign.v1.SecretService",
+        "countersign.v1.SchemeService",
+    ] {
+        health.set_service_status(service, status).await;
+    }
+}

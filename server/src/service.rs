@@ -1,0 +1,79 @@
+//! The three services. Each call goes the same way: wire to core, decide or change, core to wire.
+
+mod data;
+mod schemes;
+mod secrets;
+mod settings;
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_core::Timestamp;
+
+use crate::{
+    clock::Clock,
+    config::Limits,
+    failure::{ErrorReason, Failure},
+    replay::ReplayRecord,
+    ring::{Absent, Entry, KeyRing},
+    store::Store,
+};
+
+pub(crate) use data::DataPlane;
+pub(crate) use schemes::Schemes;
+pub(crate) use secrets::ControlPlane;
+
+/// Whether imported keys must pass the import policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyPolicy {
+    /// They must.
+    #[default]
+    Enforced,
+    /// Vendors' published sample keys, which are weak and known, pass too. For tests alone: no configuration
+    /// reaches this.
+    SampleKeysAllowed,
+}
+
+/// What all services share.
+pub(crate) struct Shared {
+    pub ring: Arc<KeyRing>,
+    pub store: Store,
+    pub replay: ReplayRecord,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub key_policy: KeyPolicy,
+    /// When this process began to see deliveries.
+    pub start_time: Timestamp,
+}
+
+impl Shared {
+    /// A secret of the ring.
+    fn secret(&self, name: &str) -> Result<Arc<Entry>, Failure> {
+        self.ring.secret(name).map_err(|absent| match absent {
+            Absent::Unknown => Failure::new(ErrorReason::SecretNotFound),
+            Absent::Corrupt => Failure::new(ErrorReason::SecretCorrupt),
+        })
+    }
+
+    /// Writes the times of use that are not in the store yet.
+    pub(crate) async fn flush_uses(&self) {
+        let uses = self.ring.take_uses();
+        if !uses.is_empty()
+            && let Err(error) = self.store.record_use(uses).await
+        {
+            tracing::warn!(%error, "the times of last use could not be written");
+        }
+    }
+
+    /// What runs once a minute: times of use, ended graces, answers that may no longer be repeated.
+    pub(crate) async fn keep_house(self: Arc<Self>, every: Duration) {
+        let mut ticks = tokio::time::interval(every);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            self.flush_uses().await;
+            if let Err(error) = self.store.sweep().await {
+                tracing::warn!(%error, "the store could not be swept");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The control plane: create, read, rotate, end. Reads come from the ring; changes go to the store, which finishes
+//! them whether or not the caller waits.
+
+mod change;
+mod keys;
+mod list;
+mod wire;
+
+use std::sync::Arc;
+
+use countersign_proto::v1::{
+    ActivateVersionRequest, ActivateVersionResponse, CreateSecretRequest, CreateSecretResponse,
+    DeleteSecretRequest, DeleteSecretResponse, GetSecretRequest, GetSecretResponse,
+    ListSecretsRequest, ListSecretsResponse, RevokeVersionRequest, RevokeVersionResponse,
+    RotateSecretRequest, RotateSecretResponse, UpdateSecretRequest, UpdateSecretResponse,
+    secret_service_server::SecretService,
+};
+use tonic::{Request, Response, Status};
+
+use self::wire::{change_failure, entry_to_wire};
+use super::{Shared, settings};
+use crate::{convert, failure::Failure, gate::RequestId, store::Caller};
+
+/// `SecretService`.
+pub(crate) struct ControlPlane(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl SecretService for ControlPlane {
+    async fn create_secret(
+        &self,
+        request: Request<CreateSecretRequest>,
+    ) -> Result<Response<CreateSecretResponse>, Status> {
+        let caller = caller(&request);
+        let response = self.0.create(caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn get_secret(
+        &self,
+        request: Request<GetSecretRequest>,
+    ) -> Result<Response<GetSecretResponse>, Status> {
+        let name = convert::name("name", &request.get_ref().name)?;
+        let entry = self.0.secret(name.as_str())?;
+        Ok(Response::new(GetSecretResponse {
+            secret: Some(entry_to_wire(&entry, self.0.clock.now())),
+        }))
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<ListSecretsRequest>,
+    ) -> Result<Response<ListSecretsResponse>, Status> {
+        Ok(Response::new(self.0.list(request.get_ref())?))
+    }
+
+    async fn update_secret(
+        &self,
+        request: Request<UpdateSecretRequest>,
+    ) -> Result<Response<UpdateSecretResponse>, Status> {
+        let caller = caller(&request);
+        let secret = self.0.update(caller, request.into_inner()).await?;
+        Ok(Response::new(UpdateSecretResponse {
+            secret: Some(secret),
+        }))
+    }
+
+    async fn delete_secret(
+        &self,
+        request: Request<DeleteSecretRequest>,
+    ) -> Result<Response<DeleteSecretResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let name = convert::name("name", &request.name)?;
+        let deleted = self.0.store.delete(caller, name, request.force).await;
+        deleted.map_err(change_failure)?;
+        Ok(Response::new(DeleteSecretResponse {}))
+    }
+
+    async fn rotate_secret(
+        &self,
+        request: Request<RotateSecretRequest>,
+    ) -> Result<Response<RotateSecretResponse>, Status> {
+        let caller = caller(&request);
+        let response = self.0.rotate(caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn activate_version(
+        &self,
+        request: Request<ActivateVersionRequest>,
+    ) -> Result<Response<ActivateVersionResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let name = convert::name("name", &request.name)?;
+        let number = version_number(request.version)?;
+        let grace = self.0.grace(request.grace_period)?;
+        let changed = self.0.store.activate(caller, name, number, grace).await;
+        Ok(Response::new(ActivateVersionResponse {
+            secret: Some(self.0.changed(changed)?),
+        }))
+    }
+
+    async fn revoke_version(
+        &self,
+        request: Request<RevokeVersionRequest>,
+    ) -> Result<Response<RevokeVersionResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let name = convert::name("name", &request.name)?;
+        let number = version_number(request.version)?;
+        let changed = self
+            .0
+            .store
+            .revoke(caller, name, number, request.force)
+            .await;
+        Ok(Response::new(RevokeVersionResponse {
+            secret: Some(self.0.changed(changed)?),
+        }))
+    }
+}
+
+fn caller<T>(request: &Request<T>) -> Caller {
+    Caller {
+        principal: crate::gate::principal(request),
+        rpc_id: RequestId::of(request).to_string(),
+    }
+}
+
+fn version_number(number: u32) -> Result<u32, Failure> {
+    match number {
+        0 => Err(Failure::field("version", "a version number, from 1")),
+        number => Ok(number),
+    }
+}

@@ -1,0 +1,295 @@
+//! Create, rotate, update: from the wire to one change of the store.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_core::{SecretName, catalogue::Catalogue, rotation::Ending};
+use countersign_proto::v1::{
+    self, CreateSecretRequest, CreateSecretResponse, RotateSecretRequest, RotateSecretResponse,
+    UpdateSecretRequest, rotate_secret_request,
+};
+use prost::Message;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
+
+use super::{
+    Shared, settings,
+    wire::{change_failure, etag, record_to_wire},
+};
+use crate::{
+    convert,
+    failure::{ErrorReason, Failure},
+    ring::{Absent, Entry},
+    store::{Caller, ChangeError, NewKey, NewSecret, RequestId, Rotate, SecretRecord, Settings},
+};
+
+impl Shared {
+    pub(super) async fn create(
+        &self,
+        caller: Caller,
+        mut request: CreateSecretRequest,
+    ) -> Result<CreateSecretResponse, Failure> {
+        let request_id = self.request_id(&request.request_id, "CreateSecret", &request)?;
+        let name = convert::name("name", &request.name)?;
+        let scheme = Catalogue::builtin()
+            .scheme(&request.scheme)
+            .ok_or_else(|| Failure::field("scheme", "a known scheme; see ListSchemes"))?;
+        let mut settings = Settings {
+            mode: convert::mode("mode", request.mode)?,
+            tolerance: request
+                .tolerance
+                .map(|tolerance| convert::duration("tolerance", tolerance))
+                .transpose()?,
+            timestamp_unit: convert::timestamp_unit("timestamp_unit", request.timestamp_unit)?,
+            replay: convert::replay_policy("replay_policy", request.replay_policy)?,
+            parameters: std::mem::take(&mut request.parameters),
+            labels: std::mem::take(&mut request.labels),
+        };
+        settings::complete(scheme, &mut settings);
+        settings::check(scheme, &settings)?;
+        let imported = std::mem::take(&mut request.imported_key).into();
+        let key = self.new_key(scheme, imported, request.key_id)?;
+        let new = NewSecret {
+            name,
+            scheme: scheme.id.clone(),
+            settings,
+            key,
+        };
+        let now = self.clock.now();
+        let answer = self
+            .store
+            .create(caller, request_id, new, move |outcome| {
+                Zeroizing::new(
+                    CreateSecretResponse {
+                        secret: Some(record_to_wire(outcome.record, now, |_| None)),
+                        version: outcome.version,
+                        revealed_key: revealed(outcome.key),
+                    }
+                    .encode_to_vec(),
+                )
+            })
+            .await
+            .map_err(change_failure)?;
+        decode(&answer)
+    }
+
+    pub(super) async fn rotate(
+        &self,
+        caller: Caller,
+        mut request: RotateSecretRequest,
+    ) -> Result<RotateSecretResponse, Failure> {
+        let request_id = self.request_id(&request.request_id, "RotateSecret", &request)?;
+        let name = convert::name("name", &request.name)?;
+        let ending = self.ending(&request)?;
+        let entry = self.secret_or_deleted(&name).await?;
+        let scheme = entry.secret.scheme.clone();
+        let imported = std::mem::take(&mut request.imported_key).into();
+        let key = self.new_key(&scheme, imported, request.key_id)?;
+        let validate_only = request.validate_only;
+        let rotation = Rotate {
+            name,
+            scheme: scheme.id.clone(),
+            ending,
+            expected_version: (request.expected_version != 0).then_some(request.expected_version),
+            key,
+            validate_only,
+        };
+        let now = self.clock.now();
+        let answer = self
+            .store
+            .rotate(caller, request_id, rotation, move |outcome| {
+                let uses = |number| entry.uses(number);
+                let revealed_key = match validate_only {
+                    true => String::new(),
+                    false => revealed(outcome.key),
+                };
+                Zeroizing::new(
+                    RotateSecretResponse {
+                        secret: Some(record_to_wire(outcome.record, now, uses)),
+                        version: outcome.version,
+                        revealed_key,
+                    }
+                    .encode_to_vec(),
+                )
+            })
+            .await
+            .map_err(change_failure)?;
+        decode(&answer)
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: Caller,
+        request: UpdateSecretRequest,
+    ) -> Result<v1::Secret, Failure> {
+        let wire = request
+            .secret
+            .ok_or_else(|| Failure::field("secret", "required"))?;
+        let name = convert::name("secret.name", &wire.name)?;
+        let entry = self.secret_or_deleted(&name).await?;
+        if !wire.etag.is_empty() && wire.etag != etag(&entry.record) {
+            return Err(Failure::new(ErrorReason::EtagMismatch));
+        }
+        let mut new = entry.record.settings.clone();
+        for path in mask(request.update_mask, &wire)? {
+            match path.as_str() {
+                "mode" => new.mode = convert::mode("secret.mode", wire.mode)?,
+                "tolerance" => {
+                    new.tolerance = wire
+                        .tolerance
+                        .map(|tolerance| convert::duration("secret.tolerance", tolerance))
+                        .transpose()?;
+                }
+                "timestamp_unit" => {
+                    let field = "secret.timestamp_unit";
+                    new.timestamp_unit = convert::timestamp_unit(field, wire.timestamp_unit)?;
+                }
+                "replay_policy" => {
+                    let field = "secret.replay_policy";
+                    new.replay = convert::replay_policy(field, wire.replay_policy)?;
+                }
+                "labels" => new.labels.clone_from(&wire.labels),
+                _ => return Err(Failure::field("update_mask", UPDATABLE)),
+            }
+        }
+        settings::check(&entry.secret.scheme, &new)?;
+        // The settings were computed from this revision; another change in between loses nothing.
+        let revision = Some(entry.record.revision);
+        let changed = self
+            .store
+            .update(
+                caller,
+                name,
+                revision,
+                |settings| {
+                    *settings = new;
+                    Ok(())
+                },
+                request.validate_only,
+            )
+            .await;
+        self.changed(changed)
+    }
+
+    fn ending(&self, request: &RotateSecretRequest) -> Result<Ending, Failure> {
+        use rotate_secret_request::Ending as Wire;
+        match (request.stage, &request.ending) {
+            (true, None) => Ok(Ending::Staged),
+            (true, Some(_)) => Err(Failure::field(
+                "stage",
+                "without grace_period and emergency; ActivateVersion takes the grace",
+            )),
+            (false, Some(Wire::Emergency(true))) => Ok(Ending::Emergency),
+            (false, Some(Wire::Emergency(false))) => {
+                Err(Failure::field("emergency", "true, or not set"))
+            }
+            (false, Some(Wire::GracePeriod(grace))) => self.grace(Some(*grace)).map(Ending::Grace),
+            (false, None) => self.grace(None).map(Ending::Grace),
+        }
+    }
+
+    pub(super) fn grace(&self, wire: Option<prost_types::Duration>) -> Result<Duration, Failure> {
+        let max = self.limits.max_grace;
+        let expected = || {
+            let days = max.as_secs() / 86_400;
+            Failure::field(
+                "grace_period",
+                format!("more than 0 and at most {days} days"),
+            )
+        };
+        let Some(wire) = wire else {
+            return Ok(self.limits.default_grace);
+        };
+        let grace = convert::duration("grace_period", wire).map_err(|_| expected())?;
+        if grace.as_millis() == 0 || grace > max {
+            return Err(expected());
+        }
+        Ok(grace)
+    }
+
+    fn request_id(
+        &self,
+        id: &str,
+        method: &str,
+        request: &impl Message,
+    ) -> Result<RequestId, Failure> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if !(8..=64).contains(&id.len()) || !id.bytes().all(allowed) {
+            return Err(Failure::field(
+                "request_id",
+                "8 to 64 characters of A-Z a-z 0-9 . _ -, best a UUID",
+            ));
+        }
+        let arguments = Zeroizing::new(request.encode_to_vec());
+        Ok(RequestId {
+            id: id.to_owned(),
+            args_digest: self.store.fingerprint(&[method.as_bytes(), &arguments]),
+        })
+    }
+
+    /// A secret of the ring; if it is not there, whether it once was.
+    async fn secret_or_deleted(&self, name: &SecretName) -> Result<Arc<Entry>, Failure> {
+        match self.ring.secret(name.as_str()) {
+            Ok(entry) => Ok(entry),
+            Err(Absent::Corrupt) => Err(Failure::new(ErrorReason::SecretCorrupt)),
+            Err(Absent::Unknown) => Err(change_failure(self.store.absence(name.clone()).await)),
+        }
+    }
+
+    pub(super) fn changed(
+        &self,
+        changed: Result<Arc<SecretRecord>, ChangeError>,
+    ) -> Result<v1::Secret, Failure> {
+        let record = changed.map_err(change_failure)?;
+        let entry = self.ring.secret(record.name.as_str()).ok();
+        Ok(record_to_wire(&record, self.clock.now(), |number| {
+            entry.as_ref().and_then(|entry| entry.uses(number))
+        }))
+    }
+}
+
+const UPDATABLE: &str = "mode, tolerance, timestamp_unit, replay_policy, labels or *";
+
+/// The fields to change: those named, or those set.
+fn mask(mask: Option<prost_types::FieldMask>, wire: &v1::Secret) -> Result<Vec<String>, Failure> {
+    let all = [
+        "mode",
+        "tolerance",
+        "timestamp_unit",
+        "replay_policy",
+        "labels",
+    ];
+    let named = mask.map(|mask| mask.paths).unwrap_or_default();
+    if named == ["*"] {
+        return Ok(all.map(str::to_owned).to_vec());
+    }
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let set = [
+        wire.mode != 0,
+        wire.tolerance.is_some(),
+        wire.timestamp_unit != 0,
+        wire.replay_policy != 0,
+        !wire.labels.is_empty(),
+    ];
+    let populated: Vec<_> = all
+        .into_iter()
+        .zip(set)
+        .filter_map(|(path, set)| set.then(|| path.to_owned()))
+        .collect();
+    match populated.is_empty() {
+        true => Err(Failure::field("update_mask", UPDATABLE)),
+        false => Ok(populated),
+    }
+}
+
+fn revealed(key: &NewKey) -> String {
+    match key.imported {
+        true => String::new(),
+        false => key.text.expose_secret().to_owned(),
+    }
+}
+
+fn decode<T: Message + Default>(answer: &[u8]) -> Result<T, Failure> {
+    T::decode(answer).map_err(|_| Failure::new(ErrorReason::Internal))
+}

@@ -1,0 +1,128 @@
+//! Secrets and errors of the store as the wire shows them. No key is among what goes in.
+
+use countersign_core::{
+    Timestamp, catalogue::Catalogue, key_policy::KeyWarning, rotation::RotationError,
+};
+use countersign_proto::v1;
+
+use crate::{
+    convert,
+    failure::{ErrorReason, Failure},
+    ring::{Entry, Uses},
+    store::{ChangeError, SecretRecord, VersionRecord},
+};
+
+pub(super) fn etag(record: &SecretRecord) -> String {
+    format!("{:x}", record.revision)
+}
+
+pub(super) fn entry_to_wire(entry: &Entry, now: Timestamp) -> v1::Secret {
+    record_to_wire(&entry.record, now, |number| entry.uses(number))
+}
+
+pub(super) fn record_to_wire<'a>(
+    record: &SecretRecord,
+    now: Timestamp,
+    uses: impl Fn(u32) -> Option<&'a Uses>,
+) -> v1::Secret {
+    let scheme = Catalogue::builtin().scheme(&record.scheme);
+    let settings = &record.settings;
+    v1::Secret {
+        name: record.name.to_string(),
+        scheme: record.scheme.clone(),
+        purpose: scheme
+            .map_or(v1::Purpose::Unspecified, |scheme| {
+                convert::purpose_to_wire(scheme.purpose())
+            })
+            .into(),
+        mode: convert::mode_to_wire(settings.mode),
+        versions: record
+            .versions
+            .iter()
+            .map(|version| version_to_wire(version, now, uses(version.life.number)))
+            .collect(),
+        tolerance: settings.tolerance.map(convert::duration_to_wire),
+        timestamp_unit: convert::timestamp_unit_to_wire(settings.timestamp_unit),
+        replay_policy: convert::replay_policy_to_wire(settings.replay),
+        parameters: settings.parameters.clone(),
+        labels: settings.labels.clone(),
+        create_time: Some(convert::timestamp_to_wire(record.create_time)),
+        update_time: Some(convert::timestamp_to_wire(record.update_time)),
+        etag: etag(record),
+    }
+}
+
+fn version_to_wire(version: &VersionRecord, now: Timestamp, uses: Option<&Uses>) -> v1::Version {
+    let life = &version.life;
+    let time = |time: Option<Timestamp>| time.map(convert::timestamp_to_wire);
+    v1::Version {
+        number: life.number,
+        state: convert::state_to_wire(life.state.at(now)).into(),
+        create_time: Some(convert::timestamp_to_wire(life.create_time)),
+        activate_time: time(life.activate_time),
+        grace_end_time: time(life.grace_end_time),
+        revoke_time: time(life.revoke_time),
+        last_sign_time: time(uses.and_then(Uses::last_sign)),
+        last_verify_time: time(uses.and_then(Uses::last_verify)),
+        key_id: version.key_id.clone().unwrap_or_default(),
+        imported: version.imported,
+        warnings: version
+            .warnings
+            .iter()
+            .copied()
+            .map(warning_to_wire)
+            .collect(),
+    }
+}
+
+fn warning_to_wire(warning: KeyWarning) -> i32 {
+    match warning {
+        KeyWarning::ShortKey => v1::KeyWarning::ShortKey,
+        KeyWarning::KeyShared => v1::KeyWarning::KeyShared,
+    }
+    .into()
+}
+
+pub(super) fn change_failure(error: ChangeError) -> Failure {
+    let reason = match error {
+        ChangeError::NotFound => ErrorReason::SecretNotFound,
+        ChangeError::Deleted => ErrorReason::SecretDeleted,
+        ChangeError::NameTaken => ErrorReason::SecretExists,
+        ChangeError::RequestIdConflict => ErrorReason::RequestIdConflict,
+        ChangeError::RequestIdExpired => ErrorReason::RequestIdExpired,
+        ChangeError::KeyReused => {
+            return Failure::new(ErrorReason::KeyReused).at("imported_key");
+        }
+        ChangeError::RevisionMismatch | ChangeError::SchemeMismatch => ErrorReason::EtagMismatch,
+        ChangeError::LiveVersionsNeedForce => ErrorReason::ForceRequired,
+        ChangeError::Busy => ErrorReason::Overloaded,
+        ChangeError::DiskFull => ErrorReason::StorageFull,
+        ChangeError::Unavailable => ErrorReason::StoreUnavailable,
+        ChangeError::Corrupt => ErrorReason::SecretCorrupt,
+        ChangeError::InvalidSettings => ErrorReason::FieldInvalid,
+        ChangeError::Rotation(error) => return rotation_failure(error),
+    };
+    Failure::new(reason)
+}
+
+fn rotation_failure(error: RotationError) -> Failure {
+    let message = error.to_string();
+    match error {
+        RotationError::ExpectedVersion => Failure::new(ErrorReason::ExpectedVersionMismatch),
+        RotationError::TooManyLive { next_end } => {
+            let next = match next_end.map(convert::timestamp_to_wire) {
+                Some(end) => format!("the next grace ends at {end}"),
+                None => "no grace will end by itself".to_owned(),
+            };
+            let remedy = ErrorReason::TooManyLiveVersions.meaning();
+            let message = format!("{message}; {next}; {remedy}");
+            Failure::with_message(ErrorReason::TooManyLiveVersions, message)
+        }
+        RotationError::GraceOutOfRange => Failure::field("grace_period", message),
+        RotationError::UnknownVersion => Failure::new(ErrorReason::VersionNotFound),
+        RotationError::ActiveNeedsForce => {
+            Failure::with_message(ErrorReason::ForceRequired, message)
+        }
+        _ => Failure::with_message(ErrorReason::VersionState, message),
+    }
+}
