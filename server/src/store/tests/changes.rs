@@ -1,4 +1,5 @@
 use countersign_core::{
+    key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::RotationError,
 };
