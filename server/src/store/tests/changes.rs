@@ -1,4 +1,5 @@
 use countersign_core::{
+    key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::RotationError,
 };
@@ -251,6 +252,24 @@ async fn a_repeated_step_takes_no_number_and_leaves_no_audit_row() {
         (audit[0].principal.as_str(), audit[0].secret.as_str()),
         ("alice", "acme/chat")
     );
+}
+
+#[tokio::test]
+async fn a_version_staged_before_the_active_one_can_still_be_activated() {
+    let bench = bench().await;
+    rotate(&bench, 2, Ending::Staged).await.unwrap();
+    rotate(&bench, 3, Ending::Grace(DAY)).await.unwrap();
+    let active = bench
+        .store
+        .activate(caller(), name("acme/chat"), 2, HOUR)
+        .await
+        .unwrap();
+    let expected = [
+        grace(START.plus(DAY)),
+        VersionState::Active,
+        grace(START.plus(HOUR)),
+    ];
+    assert_eq!(states(&active), expected);
 }
 
 #[tokio::test]

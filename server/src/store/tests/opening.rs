@@ -108,6 +108,34 @@ async fn a25_a_damaged_secret_is_named_and_the_others_serve() {
 }
 
 #[tokio::test]
+async fn a25_a_flipped_byte_of_the_file_never_changes_what_is_served() {
+    let dir = closed().await;
+    let sound: Vec<_> = open(dir.path(), 1)
+        .unwrap()
+        .records
+        .iter()
+        .map(shown)
+        .collect();
+    let file = fs::read(dir.path().join("countersign.db")).unwrap();
+    let mut detected = 0;
+    for at in (0..file.len()).step_by(211) {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let copy = tempfile::tempdir().unwrap();
+        fs::write(copy.path().join("countersign.db"), damaged).unwrap();
+        match open(copy.path(), 1) {
+            Ok(opened) => {
+                detected += usize::from(!opened.corrupt.is_empty());
+                let served: Vec<_> = opened.records.iter().map(shown).collect();
+                assert!(served.iter().all(|each| sound.contains(each)), "byte {at}");
+            }
+            Err(_) => detected += 1,
+        }
+    }
+    assert!(detected > 0);
+}
+
+#[tokio::test]
 async fn a25_an_emergency_repairs_a_secret_whose_key_does_not_open() {
     let dir = closed().await;
     let damage = "UPDATE versions SET sealed_key = zeroblob(60) WHERE secret_id = 1";
