@@ -108,10 +108,7 @@ async fn d07_a_key_of_another_secret_is_refused_unless_the_vendor_issues_one_for
         .await
         .unwrap();
     let warnings = &bench.record("acme/hook").versions[0].warnings;
-    assert_eq!(
-        *warnings,
-        [countersign_core::key_policy::KeyWarning::KeyShared]
-    );
+    assert_eq!(*warnings, [KeyWarning::KeyShared]);
     let both = bench
         .create_as("acme/third", "chatwoot.third", sharing())
         .await;
@@ -321,7 +318,7 @@ async fn an_update_of_an_older_revision_and_a_trial_change_nothing() {
     assert_eq!(trial.settings.mode, Some(Mode::Optional));
     assert_eq!(bench.record("acme/chat").settings.mode, None);
     assert_eq!(update(Some(1), false).await.unwrap().revision, 2);
-    assert_eq!(update(Some(2), false, false).await.unwrap().revision, 2);
+    assert_eq!(update(Some(2), false).await.unwrap().revision, 2);
 }
 
 #[tokio::test]
