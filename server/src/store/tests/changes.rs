@@ -304,7 +304,7 @@ async fn an_update_of_an_older_revision_and_a_trial_change_nothing() {
     let update = |revision, trial| {
         let settings = Settings {
             mode: Some(Mode::Optional),
-            ..bench.record("acme/chat").settings
+            ..bench.record("acme/chat").settings.clone()
         };
         bench
             .store
