@@ -262,7 +262,7 @@ async fn health_tells_who_watches_that_the_end_is_near() {
     let (status, took) = running.wait(PATIENCE).await;
     eprintln!("with a watcher of health: {took:.2?}");
     assert_eq!(status.code(), Some(0));
-    assert!(took < DRAIN + SLACK, "{took:?}");
+    assert!(took < SLACK, "a watch is not waited for: {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -161,6 +161,7 @@ impl Server {
     pub async fn shutdown(self) {
         set_health(&self.health, false).await;
         let _ = self.stop.send(());
+        end_health_watches(&self.health).await;
         let mut serving = self.serving;
         if !within(self.drain, &mut serving).await {
             tracing::warn!("the drain limit is over; remaining connections are dropped");
@@ -270,18 +271,29 @@ fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Serve
     }
 }
 
+/// What health knows: the server as a whole, and each service.
+const HEALTH_NAMES: [&str; 4] = [
+    "",
+    "countersign.v1.CountersignService",
+    "countersign.v1.SecretService",
+    "countersign.v1.SchemeService",
+];
+
 async fn set_health(health: &HealthReporter, serving: bool) {
     use tonic_health::ServingStatus;
     let status = match serving {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,
     };
-    for service in [
-        "",
-        "countersign.v1.CountersignService",
-        "countersign.v1.SecretService",
-        "countersign.v1.SchemeService",
-    ] {
+    for service in HEALTH_NAMES {
         health.set_service_status(service, status).await;
+    }
+}
+
+/// Lets every watch end after its last status; a watch is a call that would else be in progress for ever.
+async fn end_health_watches(health: &HealthReporter) {
+    let mut health = health.clone();
+    for service in HEALTH_NAMES {
+        health.clear_service_status(service).await;
     }
 }
