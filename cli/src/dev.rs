@@ -41,12 +41,15 @@ pub(crate) async fn run(args: DevArgs, out: &mut dyn Write) -> anyhow::Result<Ex
     telemetry::init(&config.log);
     let server = Server::start(config).await?;
     let shown = tokio::select! {
-        shown = show(server.local_addr(), &folder, out) => shown,
+        shown = show(server.local_addr(), &folder, out) => {
+            if shown.is_ok() {
+                signals.next().await;
+            }
+            shown
+        }
+        // Told to end before all was shown.
         () = signals.next() => Ok(()),
     };
-    if shown.is_ok() {
-        signals.next().await;
-    }
     stop(server, &mut signals).await;
     shown.map(|()| Exit::Ok)
 }
