@@ -98,13 +98,14 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
+        let builder = builder(&limits, tls.as_ref())?;
         let address = config.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
         let token = config.token.as_ref().map(RequiredToken::new);
-        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
         let shared = open(
             config.data_dir,
             config.key_encryption_key,
@@ -115,7 +116,7 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let routes = routes(&shared, reflection)?.add_service(health_service);
-        let router = builder(&limits, tls.as_ref())?
+        let router = builder
             .layer(
                 ServiceBuilder::new()
                     .layer(GateLayer::new(token, &limits))
