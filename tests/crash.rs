@@ -1,7 +1,8 @@
 //! The program is killed again and again under a stream of changes. No acknowledged change is ever lost, none is
 //! half there, and a retry of one whose answer was lost gives its one result.
 //!
-//! `COUNTERSIGN_CRASH_CYCLES` sets how often, `COUNTERSIGN_CRASH_SEED` repeats a run as far as time allows.
+//! `COUNTERSIGN_CRASH_CYCLES` sets how often, `COUNTERSIGN_CRASH_SECRETS` how many further secrets each start loads, and
+//! `COUNTERSIGN_CRASH_SEED` repeats a run as far as time allows.
 
 use std::{
     collections::BTreeMap,
@@ -601,6 +602,9 @@ async fn f01_f02_no_kill_loses_or_halves_a_change() {
     let mut writers: Vec<_> = (0..WRITERS)
         .map(|number| Writer::new(number, seed))
         .collect();
+    let further = setting("COUNTERSIGN_CRASH_SECRETS").unwrap_or_default();
+    fill(&site, further).await;
+    *writers[0].changes.entry("CreateSecret").or_default() += further as usize;
     let (mut starts, mut early) = (Vec::new(), 0);
     let begin = Instant::now();
     for cycle in 1..=cycles {
@@ -634,6 +638,25 @@ async fn f01_f02_no_kill_loses_or_halves_a_change() {
         "seed {seed}, {early} more kills during a start; {}",
         told(cycles, begin, &writers, &starts)
     );
+}
+
+/// Makes secrets that nobody writes to, so that a start has more to load.
+async fn fill(site: &Site, count: u64) {
+    let running = site.serve().await;
+    let mut tasks = Vec::new();
+    for lane in 0..32 {
+        let client = site.client(&running).await;
+        tasks.push(tokio::spawn(async move {
+            for number in (lane..count).step_by(32) {
+                let new = support::new_secret(&format!("more/secret{number}"), "chatwoot.identity");
+                client.create_secret(new).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    running.kill();
 }
 
 fn setting(name: &str) -> Option<u64> {
