@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use clap::Args;
 use countersign_client::Client;
-use countersign_server::{Config, Server, telemetry};
+use countersign_server::{Config, Server, core_dump, telemetry};
 use tempfile::TempDir;
 
 use crate::{
@@ -39,6 +39,7 @@ pub(crate) async fn run(args: DevArgs, out: &mut dyn Write) -> anyhow::Result<Ex
     let folder = Folder::new(args.data_dir)?;
     let config = Config::dev(args.listen, folder.path())?;
     telemetry::init(&config.log);
+    core_dump::forbid();
     let server = Server::start(config).await?;
     let shown = tokio::select! {
         shown = show(server.local_addr(), &folder, out) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use countersign_server::{Config, Overrides, Server, telemetry};
+use countersign_server::{Config, Overrides, Server, core_dump, telemetry};
 
 use crate::exit::Exit;
 
@@ -61,6 +61,7 @@ impl SettingsArgs {
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let config = args.settings.load()?;
     telemetry::init(&config.log);
+    core_dump::forbid();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

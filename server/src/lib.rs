@@ -7,6 +7,7 @@
 mod clock;
 pub mod config;
 mod convert;
+pub mod core_dump;
 mod failure;
 mod gate;
 mod random;
