@@ -23,20 +23,21 @@ fn free() -> SocketAddr {
 }
 
 /// `countersign dev` on an address, writing to a file.
-fn dev(folder: &TempDir, address: SocketAddr) -> Running {
+fn dev(folder: &TempDir, address: &str) -> Running {
     let mut dev = command();
-    dev.args(["dev", "--listen", &address.to_string(), "--data-dir"])
+    dev.args(["dev", "--listen", address, "--data-dir"])
         .arg(folder.path().join("data"));
-    let mut running = Running::spawn(dev, &folder.path().join("out"));
-    running.listens_on(address);
-    running
+    Running::spawn(dev, &folder.path().join("out"))
 }
 
 /// `countersign dev` with all that it prints.
 async fn dev_that_is_ready(folder: &TempDir) -> (Running, String) {
-    let mut running = dev(folder, free());
-    let address = running.address();
-    running.until(|said| said.contains("Ctrl-C stops it.").then_some(address));
+    let mut running = dev(folder, "127.0.0.1:0");
+    running.until(|said| {
+        let (said, _) = said.split_once("Ctrl-C stops it.")?;
+        let (_, rest) = said.split_once("Countersign on http://")?;
+        rest.split(',').next()?.parse().ok()
+    });
     running.until_serving().await;
     let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
     (running, said)
@@ -48,7 +49,10 @@ async fn dev_serves_within_a_second_and_ends_at_a_signal() {
     let mut fastest = Duration::MAX;
     for _ in 0..3 {
         let folder = TempDir::new().unwrap();
-        let mut running = dev(&folder, free());
+        // Known in advance, because it serves before it prints.
+        let address = free();
+        let mut running = dev(&folder, &address.to_string());
+        running.listens_on(address);
         running.until_serving().await;
         fastest = fastest.min(running.start().elapsed());
         running.signal("INT");
