@@ -2,6 +2,10 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod calls;
+pub mod crypto;
+pub mod refusal;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use countersign_core::Timestamp;
