@@ -208,23 +208,22 @@ impl Store {
         .await
     }
 
-    /// Edits the settings of a secret. With `expected_revision`, only if nothing changed since; with
-    /// `validate_only`, answers what would be. An edit that changes nothing takes no change number.
+    /// Puts new settings in the place of a secret's. With `expected_revision`, only if nothing changed since; with
+    /// `validate_only`, answers what would be. Settings that change nothing take no change number.
     ///
     /// # Errors
-    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::RevisionMismatch`], what `edit` refuses,
-    /// or the store's own.
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::RevisionMismatch`], or the store's own.
     pub async fn update(
         &self,
         caller: Caller,
         name: SecretName,
         expected_revision: Option<u64>,
-        edit: impl FnOnce(&mut Settings) -> Result<(), ChangeError> + Send + 'static,
+        settings: Settings,
         validate_only: bool,
     ) -> Result<Arc<SecretRecord>, ChangeError> {
         let edit = lives::Edit {
             expected_revision,
-            edit: Box::new(edit),
+            settings,
             validate_only,
         };
         self.submit(move |writer| {

@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod crypto;
+pub mod process;
 pub mod refusal;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};

@@ -82,9 +82,6 @@ pub enum ChangeError {
     /// The secret has another scheme than the one that the key was made for.
     #[error("the secret has another scheme")]
     SchemeMismatch,
-    /// The edit is refused by the rules of the secret's scheme.
-    #[error("the settings do not fit the scheme")]
-    InvalidSettings,
     /// Too many changes wait.
     #[error("too many changes are waiting")]
     Busy,

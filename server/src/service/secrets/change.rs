@@ -156,16 +156,7 @@ impl Shared {
         let revision = Some(entry.record.revision);
         let changed = self
             .store
-            .update(
-                caller,
-                name,
-                revision,
-                |settings| {
-                    *settings = new;
-                    Ok(())
-                },
-                request.validate_only,
-            )
+            .update(caller, name, revision, new, request.validate_only)
             .await;
         self.changed(changed)
     }
