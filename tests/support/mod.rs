@@ -3,7 +3,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod canary;
+pub mod calls;
+pub mod crypto;
 pub mod process;
+pub mod refusal;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
