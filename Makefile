@@ -20,4 +20,4 @@ check-oracles:
 	tests/oracles/run
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --package countersign-proto --bench '*'

@@ -22,5 +22,7 @@ pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};
 pub use failure::{DOMAIN, ErrorReason};
 pub use seal::Kek;
+#[doc(hidden)]
+pub use server::serve_in_place_of_ours;
 pub use server::{Server, StartError};
 pub use service::KeyPolicy;

@@ -6,8 +6,9 @@ use countersign_core::rotation::RotationLimits;
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        countersign_service_server::CountersignServiceServer,
-        scheme_service_server::SchemeServiceServer, secret_service_server::SecretServiceServer,
+        countersign_service_server::{CountersignService, CountersignServiceServer},
+        scheme_service_server::SchemeServiceServer,
+        secret_service_server::SecretServiceServer,
     },
 };
 use secrecy::ExposeSecret;
@@ -115,24 +116,16 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let routes = routes(&shared, reflection)?.add_service(health_service);
-        let router = builder(&limits, tls.as_ref())?
-            .layer(
-                ServiceBuilder::new()
-                    .layer(GateLayer::new(token, &limits))
-                    .layer(CatchPanicLayer::custom(panicked))
-                    .into_inner(),
-            )
-            .add_routes(routes);
+        let gate = GateLayer::new(token, &limits);
+        let builder = builder(&limits, tls.as_ref())?;
         set_health(&health, true).await;
 
         let (stop, stopped) = oneshot::channel::<()>();
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = tokio::spawn(async move {
             let until_stop = async {
                 let _ = stopped.await;
             };
-            let served = router.serve_with_incoming_shutdown(incoming, until_stop);
-            if let Err(error) = served.await {
+            if let Err(error) = serve(builder, gate, routes, listener, until_stop).await {
                 tracing::error!(%error, "serving ended");
             }
         });
@@ -219,6 +212,45 @@ fn open(
         clock,
         key_policy,
     }))
+}
+
+/// Serves another implementation of the data plane behind everything that stands before ours, for ever: how a
+/// benchmark learns what a call costs before its handler runs.
+///
+/// # Errors
+/// The limits do not make a server, or serving failed.
+#[doc(hidden)]
+pub async fn serve_in_place_of_ours(
+    data_plane: impl CountersignService,
+    listener: TcpListener,
+    limits: &Limits,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let message = limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
+    let service = CountersignServiceServer::new(data_plane).max_decoding_message_size(message);
+    let gate = GateLayer::new(None, limits);
+    let builder = builder(limits, None)?;
+    let forever = std::future::pending();
+    Ok(serve(builder, gate, Routes::new(service), listener, forever).await?)
+}
+
+/// Answers calls until told to stop.
+async fn serve(
+    builder: tonic::transport::Server,
+    gate: GateLayer,
+    routes: Routes,
+    listener: TcpListener,
+    until_stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let layers = ServiceBuilder::new()
+        .layer(gate)
+        .layer(CatchPanicLayer::custom(panicked))
+        .into_inner();
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    builder
+        .layer(layers)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, until_stop)
+        .await
 }
 
 fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> {
