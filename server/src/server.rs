@@ -18,13 +18,11 @@ use tonic::{
     transport::{Identity, ServerTlsConfig, server::TcpIncoming},
 };
 use tonic_health::server::HealthReporter;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     clock::Clock,
     config::{Config, Limits, Tls},
-    gate::{GateLayer, RequiredToken, panicked},
+    gate::{GateLayer, RequiredToken},
     replay::ReplayRecord,
     ring::KeyRing,
     service::{ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
@@ -241,13 +239,9 @@ async fn serve(
     listener: TcpListener,
     until_stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let layers = ServiceBuilder::new()
-        .layer(gate)
-        .layer(CatchPanicLayer::custom(panicked))
-        .into_inner();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     builder
-        .layer(layers)
+        .layer(gate)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, until_stop)
         .await
