@@ -84,7 +84,7 @@ fn main() {
     let stock = Arc::new(peer(&client, "stock", |listener| async {
         let served = tonic::transport::Server::builder()
             .add_service(CountersignServiceServer::new(Nothing))
-            .serve_with_incoming(TcpIncoming::from(listener));
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
         served.await.unwrap();
     }));
 
@@ -105,6 +105,11 @@ fn main() {
         case("empty call, tonic's defaults", &stock, nothing()),
         case("Verify, hash", &ours, Call::Verify(hash)),
         case("Verify, token", &ours, Call::Verify(token)),
+        case(
+            "empty call with 1 KiB, this stack",
+            &bare,
+            Call::Webhook(small.clone()),
+        ),
         case("VerifyWebhook, 1 KiB", &ours, Call::Webhook(small)),
         case(
             "empty call with 64 KiB, this stack",

@@ -8,6 +8,7 @@ mod clock;
 pub mod config;
 mod convert;
 mod failure;
+mod front;
 mod gate;
 mod random;
 mod replay;

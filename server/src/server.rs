@@ -22,6 +22,7 @@ use tonic_health::server::HealthReporter;
 use crate::{
     clock::Clock,
     config::{Config, Limits, Tls},
+    front::FrontLayer,
     gate::{GateLayer, RequiredToken},
     replay::ReplayRecord,
     ring::KeyRing,
@@ -113,7 +114,8 @@ impl Server {
         )?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = routes(&shared, reflection)?.add_service(health_service);
+        let others = routes(&shared, reflection)?.add_service(health_service);
+        let data_plane = data_plane(DataPlane(shared.clone()), &limits);
         let gate = GateLayer::new(token, &limits);
         let builder = builder(&limits, tls.as_ref())?;
         set_health(&health, true).await;
@@ -123,7 +125,8 @@ impl Server {
             let until_stop = async {
                 let _ = stopped.await;
             };
-            if let Err(error) = serve(builder, gate, routes, listener, until_stop).await {
+            let services = (data_plane, others);
+            if let Err(error) = serve(builder, gate, services, listener, until_stop).await {
                 tracing::error!(%error, "serving ended");
             }
         });
@@ -223,39 +226,41 @@ pub async fn serve_in_place_of_ours(
     listener: TcpListener,
     limits: &Limits,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let message = limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
-    let service = CountersignServiceServer::new(data_plane).max_decoding_message_size(message);
+    let services = (self::data_plane(data_plane, limits), Routes::default());
     let gate = GateLayer::new(None, limits);
     let builder = builder(limits, None)?;
     let forever = std::future::pending();
-    Ok(serve(builder, gate, Routes::new(service), listener, forever).await?)
+    Ok(serve(builder, gate, services, listener, forever).await?)
 }
 
 /// Answers calls until told to stop.
 async fn serve(
     builder: tonic::transport::Server,
     gate: GateLayer,
-    routes: Routes,
+    (data_plane, others): (CountersignServiceServer<impl CountersignService>, Routes),
     listener: TcpListener,
     until_stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     builder
         .layer(gate)
-        .add_routes(routes)
+        .layer(FrontLayer(data_plane))
+        .add_routes(others)
         .serve_with_incoming_shutdown(incoming, until_stop)
         .await
 }
 
+fn data_plane<T: CountersignService>(service: T, limits: &Limits) -> CountersignServiceServer<T> {
+    let message = limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
+    CountersignServiceServer::new(service)
+        .max_decoding_message_size(message)
+        .max_encoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// Every service but the data plane.
 fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> {
-    let message = shared.limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
     let mut routes = Routes::builder();
     routes
-        .add_service(
-            CountersignServiceServer::new(DataPlane(shared.clone()))
-                .max_decoding_message_size(message)
-                .max_encoding_message_size(MAX_ANSWER_BYTES),
-        )
         .add_service(
             SecretServiceServer::new(ControlPlane(shared.clone()))
                 .max_decoding_message_size(MAX_CHANGE_BYTES)
