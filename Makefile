@@ -1,23 +1,39 @@
-# make check: everything that CI runs. make bench: figures of this machine.
+# make check        everything that CI runs
+# make check-rust   the part that needs Rust and a C compiler alone
+# make bench        figures of this machine
+# make advisories   known vulnerabilities of dependencies; fetches the RustSec database
 CARGO ?= cargo
+CARGO_DENY_VERSION := 0.20.2
+TOOLS := target/tools
 
-.PHONY: check check-rust check-oracles lint test bench
+.PHONY: check check-rust lint build test deny oracles advisories bench
 
-check: lint test check-oracles
+check: lint build test deny oracles
 
-check-rust: lint test
+check-rust: lint build test deny
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-test:
-	$(CARGO) build --locked
+# The end-to-end tests run the program and the client's examples.
+build:
+	$(CARGO) build --workspace --bins --examples --locked
+
+test: build
 	$(CARGO) test --workspace --locked
 
-check-oracles:
-	$(CARGO) build --locked -p countersign
+deny: $(TOOLS)/bin/cargo-deny
+	$(TOOLS)/bin/cargo-deny --workspace check bans licenses sources
+
+oracles: build
 	tests/oracles/run
+
+advisories: $(TOOLS)/bin/cargo-deny
+	$(TOOLS)/bin/cargo-deny --workspace check advisories
 
 bench:
 	$(CARGO) bench --locked --package countersign-proto --bench '*'
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)

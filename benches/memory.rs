@@ -42,7 +42,6 @@ struct Started {
 }
 
 fn main() {
-    sizes();
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, start, directory] = &arguments[..]
         && start == START

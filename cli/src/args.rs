@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use countersign_client::{Client, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::{
     dev::DevArgs,
@@ -21,8 +22,8 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Start here:
-  countersign dev                                   a server to try, with a demo secret for every scheme
-  countersign scheme list                           what can be signed and verified
+  countersign dev              a server to try, with a demo secret for every scheme
+  countersign scheme list      what can be signed and verified
 
 With the demo server running:
   countersign sign demo/chatwoot-identity --id user-42
@@ -117,7 +118,9 @@ impl Connection {
 
     fn read_token(&self) -> anyhow::Result<Option<SecretString>> {
         let Some(path) = &self.token_file else {
-            return Ok(self.token.clone());
+            // A variable that is set to nothing is no token.
+            let given = |token: &&SecretString| !token.expose_secret().is_empty();
+            return Ok(self.token.as_ref().filter(given).cloned());
         };
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read --token-file {}", path.display()))?;

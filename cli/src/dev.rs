@@ -16,8 +16,8 @@ use crate::{
 };
 
 const WARNING: &str = "\
-  DEVELOPMENT ONLY: no TLS, no authentication. Every program on this machine can read, rotate and use these
-  secrets. Never import a real key here. For real use: countersign serve --config FILE";
+WARNING: for development only. There is no TLS and no authentication: every program on this machine can read,
+rotate and use these secrets. Never import a real key here. For real use: countersign serve --config FILE";
 
 /// Arguments of `dev`.
 #[derive(Args)]

@@ -107,20 +107,42 @@ pub(crate) fn report(error: &anyhow::Error, err: &mut dyn Write) {
     if is_broken_pipe(error) {
         return;
     }
-    // Nothing is left to tell if standard error is gone.
-    drop(writeln!(err, "error: {error:#}"));
-    if let Some(advice) = error.downcast_ref::<Error>().and_then(advice) {
-        drop(writeln!(err, "{advice}"));
+    let mut lines = match error.downcast_ref::<ConfigErrors>() {
+        Some(ConfigErrors(all)) => all.iter().map(ToString::to_string).collect(),
+        None => vec![with_causes(error)],
+    };
+    for line in &mut lines {
+        line.insert_str(0, "error: ");
+    }
+    let advice = error.downcast_ref::<Error>().and_then(advice);
+    for line in lines.iter().map(String::as_str).chain(advice) {
+        // Nothing is left to tell if standard error is gone.
+        drop(writeln!(err, "{line}"));
     }
 }
 
+/// The error and its causes, without those that it already tells.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 fn advice(error: &Error) -> Option<&'static str> {
-    match (error, error.code()) {
-        (Error::Connect { .. }, _) => Some(
+    match error {
+        Error::Connect { .. } => Some(
             "To try things, start one with `countersign dev`; --server or COUNTERSIGN_SERVER says where it is.",
         ),
-        (_, Some(Code::Unauthenticated)) => {
+        Error::Call(call) if call.code() == Code::Unauthenticated => {
             Some("The token comes from --token-file, COUNTERSIGN_TOKEN or --token.")
+        }
+        Error::Call(call) if call.reason() == Some("FORCE_REQUIRED") => {
+            Some("If it is meant, repeat it with --force.")
         }
         _ => None,
     }
@@ -191,6 +213,14 @@ mod tests {
             };
             assert_eq!(Exit::of_arguments(&error), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("in use")
+            .context("cannot listen: in use")
+            .context("no start");
+        assert_eq!(with_causes(&error), "no start: cannot listen: in use");
     }
 
     #[test]

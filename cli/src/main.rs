@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Runtime::new().context("the async runtime does not start")?;
     let mut out = io::stdout().lock();
-    let exit = runtime.block_on(run(cli.command, &mut out))?;
+    let exit = runtime.block_on(run(cli.command, &mut out));
+    // Whatever still runs was given up on by a second signal.
+    runtime.shutdown_background();
+    let exit = exit?;
     out.flush()?;
     Ok(exit)
 }
@@ -68,7 +71,10 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut &mut *out);
+            // Into memory first: the generator panics where a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
+            out.write_all(&script)?;
             Ok(Exit::Ok)
         }
     }

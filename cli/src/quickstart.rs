@@ -19,7 +19,7 @@ pub(crate) fn print(
     if let Some(demo) = pick(demos, Purpose::IdentityHash, "chatwoot") {
         identity(&program, &server, address, demo, out)?;
     }
-    if let Some(demo) = pick(demos, Purpose::Webhook, "talkjs") {
+    if let Some(demo) = pick(demos, Purpose::Webhook, "stripe") {
         webhook(&program, &server, demo, out)?;
     }
     Ok(())
@@ -49,8 +49,9 @@ grpcurl -plaintext -d '{}' {address} countersign.v1.CountersignService/Verify
 The same in Python, from the folder that proto/ is in:
 
 pip install grpcio-tools
-python3 -m grpc_tools.protoc -Iproto --python_out=. --grpc_python_out=. proto/countersign/v1/*.proto
-python3 - <<'END'
+mkdir -p build
+python3 -m grpc_tools.protoc -Iproto --python_out=build --grpc_python_out=build proto/countersign/v1/*.proto
+PYTHONPATH=build python3 - <<'END'
 {}
 END
 ",
@@ -66,9 +67,10 @@ fn webhook(program: &str, server: &str, demo: &Demo, out: &mut dyn Write) -> any
         out,
         "Is this delivery genuine?
 
-printf '%s' '{BODY}' > body.json
-{program} webhook sign {secret}{server} --body-file body.json > headers.txt
-{program} webhook verify {secret}{server} --headers-file headers.txt --body-file body.json
+mkdir -p build
+printf '%s' '{BODY}' > build/body.json
+{program} webhook sign {secret}{server} --body-file build/body.json > build/headers.txt
+{program} webhook verify {secret}{server} --headers-file build/headers.txt --body-file build/body.json
 "
     )?;
     Ok(())
@@ -152,7 +154,7 @@ mod tests {
     fn the_lines_name_the_server_where_it_is() {
         let demos = [
             demo("chatwoot.identity", Purpose::IdentityHash),
-            demo("talkjs.webhook", Purpose::Webhook),
+            demo("stripe.webhook", Purpose::Webhook),
         ];
         let mut text = Vec::new();
         print(([127, 0, 0, 1], 7777).into(), &demos, &mut text).unwrap();
@@ -163,7 +165,7 @@ mod tests {
             )
         );
         assert!(text.contains("127.0.0.1:7777 countersign.v1.CountersignService/Verify"));
-        assert!(text.contains("webhook verify demo/talkjs-webhook --server http://127.0.0.1:7777"));
+        assert!(text.contains("webhook verify demo/stripe-webhook --server http://127.0.0.1:7777"));
     }
 
     #[test]

@@ -9,17 +9,20 @@ use comfy_table::{Table, presets};
 use countersign_client::{Identity, v1};
 use prost_types::Timestamp;
 
-/// A table with a header line.
+/// A table with a header line and nothing drawn, which reads well and pipes well.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(header.to_vec());
+        .load_style(presets::NOTHING)
+        .set_header(header.map(str::to_uppercase).to_vec());
     for row in rows {
         table.add_row(row.iter().map(|cell| plain(cell)).collect::<Vec<_>>());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
     }
     table.trim_fmt()
 }
@@ -110,7 +113,8 @@ fn grace_left(version: &v1::Version, now: SystemTime) -> String {
         .grace_end_time
         .and_then(|end| SystemTime::try_from(end).ok());
     match end.map(|end| end.duration_since(now)) {
-        Some(Ok(left)) => format!("{} more", length(left)),
+        // To the minute, so that a grace of 24 hours does not start as 23.
+        Some(Ok(left)) => format!("{} more", length(left + Duration::from_secs(30))),
         Some(Err(_)) => "ended".to_owned(),
         None => String::new(),
     }

@@ -28,7 +28,7 @@ pub(crate) struct RotateArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// The vendor's public id of the new key, for schemes that need one
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     key_id: String,
     /// Rotate only if this version is the active one
     #[arg(
@@ -73,9 +73,10 @@ impl EndingArgs {
 
 pub(crate) async fn rotate(args: RotateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let key = args.key.read()?;
+    let name = args.name;
     let request = v1::RotateSecretRequest {
         request_id: request_id(args.request_id),
-        name: args.name,
+        name: name.clone(),
         ending: args.ending.to_wire()?,
         imported_key: key
             .map(|key| key.expose_secret().to_owned())
@@ -99,6 +100,12 @@ pub(crate) async fn rotate(args: RotateArgs, out: &mut dyn Write) -> anyhow::Res
         writeln!(
             out,
             "Nothing was changed. The rotation would make version {}:\n",
+            answer.version
+        )?;
+    } else if args.ending.stage {
+        writeln!(
+            out,
+            "Made version {0}. It verifies; `secret activate {name} {0}` lets it sign.",
             answer.version
         )?;
     } else {

@@ -137,9 +137,12 @@ impl From<Replay> for v1::ReplayPolicy {
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign secret create acme/chat --scheme chatwoot.identity            a new key, shown once
-  countersign secret create acme/stripe --scheme stripe.webhook --import    asks for the key that the vendor shows
-  vault read -field=key x | countersign secret create acme/x --scheme stripe.webhook --key-stdin")]
+  countersign secret create acme/chat --scheme chatwoot.identity
+      a new key, shown once
+  countersign secret create acme/stripe --scheme stripe.webhook --import
+      asks for the key that the vendor shows
+  vault read -field=key x | countersign secret create acme/x --scheme stripe.webhook --key-stdin
+      takes it from another program")]
 pub(crate) struct CreateArgs {
     /// Name: 1 to 4 segments joined by /, the first one is the namespace
     name: String,
@@ -149,7 +152,7 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// The vendor's public id of the key, for schemes that need one
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     key_id: String,
     /// A value that the scheme needs from the vendor's dashboard; repeat it for more
     #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = pair)]
@@ -285,7 +288,7 @@ fn pairs(map: &BTreeMap<String, String>) -> String {
 #[derive(Args)]
 pub(crate) struct ListArgs {
     /// Only secrets of this namespace
-    #[arg(default_value = "")]
+    #[arg(default_value = "", hide_default_value = true)]
     namespace: String,
     #[command(flatten)]
     connection: Connection,
@@ -354,7 +357,7 @@ pub(crate) struct UpdateArgs {
     #[command(flatten)]
     settings: Settings,
     /// Change it only if nobody has since this etag
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
     /// Check the change and show what would be, but change nothing
     #[arg(long)]

@@ -54,7 +54,7 @@ struct SignArgs {
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
-  curl -s https://example.com/body | countersign webhook verify acme/stripe -H 'Stripe-Signature: t=1,v1=00' --body-file -
+  countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
 Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not.")]
 struct VerifyArgs {
     /// Name of the secret
@@ -64,10 +64,10 @@ struct VerifyArgs {
     #[command(flatten)]
     body: BodyArgs,
     /// The HTTP method, for schemes that sign it
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     method: String,
     /// The URL as registered with the vendor, for schemes that sign it
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     url: String,
     #[command(flatten)]
     connection: Connection,

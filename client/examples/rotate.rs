@@ -35,7 +35,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .verify_hash(&secret, user.clone(), proof.as_str())
             .await?;
         assert!(verdict.is_verified(), "both keys verify during the grace");
-        say(&format!("the {what} hash verifies: {:?}", verdict.version));
+        if let Some(version) = verdict.version {
+            say(&format!(
+                "the {what} hash verifies with version {}, {}",
+                version.number, version.state
+            ));
+        }
     }
     client.delete_secret(&secret, true).await?;
     Ok(())

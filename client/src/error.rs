@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// No connection could be made.
     #[error(
-        "cannot connect to {endpoint} ({detail}): is the server running, and is the address right?"
+        "cannot connect to {endpoint} ({detail}): is the server running there, and does it speak TLS if the address says https?"
     )]
     Connect {
         /// The endpoint without anything but scheme, host and port.
@@ -170,6 +170,10 @@ impl CallError {
             Code::ResourceExhausted => Some("wait a moment and try again"),
             Code::Aborted => Some("somebody else changed it: read it again, then repeat"),
             Code::NotFound => Some("check the name, and that the token may use it"),
+            // Every error of the service itself has a reason.
+            Code::Internal | Code::Unknown if self.reason.is_none() => Some(
+                "this came from the way to the server: check the address, and http:// or https://",
+            ),
             _ => None,
         }
     }

@@ -151,3 +151,6 @@ impl HashRules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,10 @@ pub enum KeyDecoding {
 pub struct KeyFormatError;
 
 impl KeyFormat {
-    /// Decodes key text.
+    /// Decodes key text. An empty key is none, wherever it comes from: anybody can sign with it.
     ///
     /// # Errors
-    /// The text is not in this format.
+    /// The text is not in this format, or holds no key.
     pub fn decode(&self, text: &SecretString) -> Result<Key, KeyFormatError> {
         let text = text.expose_secret();
         let bare = text.strip_prefix(&self.prefix).unwrap_or(text);
@@ -133,6 +133,9 @@ impl KeyFormat {
                 .decode(bare)
                 .map_err(|_| KeyFormatError)?,
         };
+        if bytes.is_empty() {
+            return Err(KeyFormatError);
+        }
         Ok(Key::new(Zeroizing::new(bytes)))
     }
 
@@ -189,6 +192,13 @@ mod tests {
                     .decode(&bad.to_owned().into())
                     .is_err()
             );
+        }
+    }
+
+    #[test]
+    fn d01_an_empty_key_is_no_key() {
+        for decoding in [KeyDecoding::Utf8, KeyDecoding::Hex, KeyDecoding::Base64] {
+            assert!(format(decoding, "").decode(&String::new().into()).is_err());
         }
     }
 

@@ -204,6 +204,9 @@ impl Config {
     }
 
     fn resolve(mut source: Source) -> Result<Self, ConfigErrors> {
+        if source.is_incomplete() {
+            return Err(ConfigErrors(source.into_errors()));
+        }
         let listen = source.address("listen", DEFAULT_LISTEN);
         let data_dir = source
             .path("data_dir")

@@ -60,6 +60,8 @@ pub(crate) enum Domain {
     Key,
     /// The arguments of a request.
     Arguments,
+    /// The rows of a secret.
+    Rows,
 }
 
 /// Sealing failed or the text does not open. It says nothing about the text.
@@ -150,6 +152,7 @@ impl Seal {
         mac.update(&[match domain {
             Domain::Key => 1,
             Domain::Arguments => 2,
+            Domain::Rows => 3,
         }]);
         for part in parts {
             mac.update(&length(part));

@@ -5,6 +5,7 @@
 //! Invariant: no key and no answer reaches the disk but sealed.
 //! Invariant: a queued change runs to its end, whether or not its caller still waits.
 
+mod binding;
 mod error;
 mod keys;
 mod lives;
@@ -63,8 +64,8 @@ pub struct Opened {
     pub store: Store,
     /// All secrets that are not deleted, by name.
     pub records: Vec<SecretRecord>,
-    /// Secrets with a stored key or state that is damaged: they do not serve until an emergency rotation repairs
-    /// them or they are deleted.
+    /// Secrets that are damaged or were edited behind the store's back; they do not serve. One whose key does not
+    /// open is repaired by an emergency rotation; any of them can be deleted with force and created again.
     pub corrupt: Vec<SecretName>,
 }
 
@@ -78,7 +79,7 @@ impl Store {
         options: StoreOptions,
         publish: impl FnMut(Published) + Send + 'static,
     ) -> Result<Opened, OpenError> {
-        let (queue, work) = sync_channel(options.queue);
+        let (queue, work) = sync_channel(options.queue.max(1));
         let loaded = open::open(options, Box::new(publish))?;
         let seal = loaded.writer.seal();
         let thread = thread::Builder::new()
@@ -207,23 +208,22 @@ impl Store {
         .await
     }
 
-    /// Edits the settings of a secret. With `expected_revision`, only if nothing changed since; with
-    /// `validate_only`, answers what would be. An edit that changes nothing takes no change number.
+    /// Puts new settings in the place of a secret's. With `expected_revision`, only if nothing changed since; with
+    /// `validate_only`, answers what would be. Settings that change nothing take no change number.
     ///
     /// # Errors
-    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::RevisionMismatch`], what `edit` refuses,
-    /// or the store's own.
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::RevisionMismatch`], or the store's own.
     pub async fn update(
         &self,
         caller: Caller,
         name: SecretName,
         expected_revision: Option<u64>,
-        edit: impl FnOnce(&mut Settings) -> Result<(), ChangeError> + Send + 'static,
+        settings: Settings,
         validate_only: bool,
     ) -> Result<Arc<SecretRecord>, ChangeError> {
         let edit = lives::Edit {
             expected_revision,
-            edit: Box::new(edit),
+            settings,
             validate_only,
         };
         self.submit(move |writer| {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod process;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use countersign_core::Timestamp;

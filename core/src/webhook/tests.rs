@@ -3,6 +3,7 @@
 mod bytes;
 mod freshness;
 mod grammar;
+mod lists;
 mod properties;
 mod versions;
 

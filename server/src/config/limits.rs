@@ -27,7 +27,7 @@ pub struct Limits {
     pub max_identifier_bytes: usize,
     /// The most items of a batch.
     pub max_batch_items: usize,
-    /// Calls in progress over all connections; further ones answer UNAVAILABLE at once.
+    /// Calls in progress over all connections; further ones answer RESOURCE_EXHAUSTED at once.
     pub max_concurrent_requests: usize,
     /// Calls in progress on one connection.
     pub max_concurrent_streams: u32,
@@ -88,7 +88,7 @@ impl Limits {
             max_token_bytes: size(
                 "limits.max_token_bytes",
                 default.max_token_bytes,
-                256..=64 * KIB,
+                256..=countersign_core::token::MAX_TOKEN_BYTES,
             ),
             max_identifier_bytes: size(
                 "limits.max_identifier_bytes",

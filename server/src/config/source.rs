@@ -81,6 +81,8 @@ pub(super) struct Source {
     settings: BTreeMap<&'static str, Setting>,
     kek: Option<Zeroizing<String>>,
     errors: Vec<ConfigError>,
+    /// Whether the file could not be read, so that what seems to be missing may not be.
+    incomplete: bool,
 }
 
 impl Source {
@@ -90,7 +92,7 @@ impl Source {
         if let Some(path) = file {
             match fs::read_to_string(path) {
                 Ok(text) => source.add_file(&text),
-                Err(error) => source.errors.push(ConfigError::new(
+                Err(error) => source.stop_at(ConfigError::new(
                     path.display().to_string(),
                     format!("cannot be read ({error})"),
                     "give the path of a TOML file in UTF-8 with --config",
@@ -108,7 +110,7 @@ impl Source {
                 // The error's own text would quote the line, and a line may hold something secret.
                 let before = error.span().and_then(|span| text.get(..span.start));
                 let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-                self.errors.push(ConfigError::new(
+                self.stop_at(ConfigError::new(
                     format!("line {line}"),
                     format!("is not TOML ({})", error.message().replace('\n', ", ")),
                     "compare with examples/countersign.toml",
@@ -250,8 +252,17 @@ impl Source {
             .ok()
     }
 
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
     pub(super) fn into_errors(self) -> Vec<ConfigError> {
         self.errors
+    }
+
+    fn stop_at(&mut self, error: ConfigError) {
+        self.errors.push(error);
+        self.incomplete = true;
     }
 
     fn set(&mut self, key: &'static str, text: String, origin: Option<String>) {

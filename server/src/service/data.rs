@@ -7,7 +7,7 @@ use countersign_core::{
     policy::ReplayPolicy,
     secret::{MisfitError, Proof, ProvenDelivery, SignError, Signed},
     template::Variable,
-    verdict::{Decision, IdentityVerdict},
+    verdict::IdentityVerdict,
     webhook::{Delivery, Header, Headers, is_id},
 };
 use countersign_proto::v1::{
@@ -182,8 +182,9 @@ impl Shared {
         if let Some(version) = verdict.version {
             entry.verified(version.number, now);
         }
-        log_verdict(rpc_id, &entry, &verdict);
-        Ok(verdict_to_wire(verdict))
+        let response = verdict_to_wire(verdict);
+        log_verdict(rpc_id, &entry, &response);
+        Ok(response)
     }
 
     fn verify_webhook(
@@ -432,31 +433,32 @@ fn sign_failure(error: SignError) -> Failure {
 }
 
 /// A refusal is worth a line; an acceptance is, when somebody looks closely.
-fn log_verdict(rpc_id: &RequestId, entry: &Entry, verdict: &IdentityVerdict) {
-    let version = verdict.version.map(|version| version.number);
-    let (secret, trust, reason) = (&entry.secret.name, verdict.trust, verdict.reason);
-    match (verdict.decision, reason) {
-        (Decision::Allow, None) => tracing::debug!(
-            request_id = %rpc_id, %secret, version, decision = "ALLOW", ?trust, "verified"
-        ),
-        (decision, reason) => tracing::info!(
-            request_id = %rpc_id, %secret, ?decision, ?trust, ?reason, "not verified"
-        ),
+fn log_verdict(rpc_id: &RequestId, entry: &Entry, response: &VerifyResponse) {
+    let secret = &entry.secret.name;
+    let decision = response.decision().as_str_name();
+    let trust = response.trust().as_str_name();
+    let reason = response.reason().as_str_name();
+    if response.reason() == v1::Reason::Unspecified {
+        let version = response.version.as_ref().map(|version| version.number);
+        tracing::debug!(request_id = %rpc_id, %secret, version, decision, trust, "verified");
+    } else {
+        tracing::info!(request_id = %rpc_id, %secret, decision, trust, reason, "not verified");
     }
 }
 
 fn log_delivery(rpc_id: &RequestId, entry: &Entry, response: &VerifyWebhookResponse) {
     let secret = &entry.secret.name;
+    let decision = response.decision().as_str_name();
     let replay = response.replay().as_str_name();
     if response.decision() == v1::Decision::Allow {
         let version = response.version.as_ref().map(|version| version.number);
         tracing::debug!(
-            request_id = %rpc_id, %secret, version, decision = "ALLOW", replay, "webhook verified"
+            request_id = %rpc_id, %secret, version, decision, replay, "webhook verified"
         );
     } else {
         let reason = response.reason().as_str_name();
         tracing::info!(
-            request_id = %rpc_id, %secret, decision = "DENY", reason, replay, "webhook refused"
+            request_id = %rpc_id, %secret, decision, reason, replay, "webhook refused"
         );
     }
 }

@@ -82,9 +82,6 @@ pub enum ChangeError {
     /// The secret has another scheme than the one that the key was made for.
     #[error("the secret has another scheme")]
     SchemeMismatch,
-    /// The edit is refused by the rules of the secret's scheme.
-    #[error("the settings do not fit the scheme")]
-    InvalidSettings,
     /// Too many changes wait.
     #[error("too many changes are waiting")]
     Busy,
@@ -109,6 +106,7 @@ pub(super) enum Fault {
 /// What a driver's error means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DriverFault {
+    InUse,
     DiskFull,
     /// The file cannot be trusted any more until the store is opened anew.
     Disk,
@@ -119,6 +117,7 @@ pub(super) enum DriverFault {
 impl DriverFault {
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(
                 ErrorCode::SystemIoFailure
@@ -142,6 +141,7 @@ impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         tracing::error!(%error, "the store does not open");
         match DriverFault::of(&error) {
+            DriverFault::InUse => Self::InUse,
             DriverFault::DiskFull => Self::DiskFull,
             DriverFault::Disk => Self::DataDir,
             DriverFault::Damaged | DriverFault::Other => Self::Damaged,

@@ -42,6 +42,7 @@ pub(super) fn create(
         };
         rows.insert_version(&place, life, &new.key)?;
     }
+    rows.touch(secret_id, change.n)?;
     change.answer(asked, secret_id, &new.key, encode)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn step(
     publish(rows.record(id)?)
 }
 
-/// An edit of the settings. If it changes nothing, no number is taken and nothing is audited.
+/// New settings. If they change nothing, no number is taken and nothing is audited.
 pub(super) fn update(
     change: &Change<'_>,
     caller: &Caller,
@@ -55,12 +55,10 @@ pub(super) fn update(
     {
         return Err(ChangeError::RevisionMismatch.into());
     }
-    let mut settings = secret.settings.clone();
-    (edit.edit)(&mut settings)?;
-    if settings == secret.settings {
+    if edit.settings == secret.settings {
         return Ok(Done::RollBack(Arc::new(rows.record(id)?)));
     }
-    rows.write_settings(id, &settings)?;
+    rows.write_settings(id, &edit.settings)?;
     rows.touch(id, change.n)?;
     change.audit(caller, "UpdateSecret", name, None)?;
     let record = rows.record(id)?;
@@ -70,12 +68,10 @@ pub(super) fn update(
     publish(record)
 }
 
-type EditSettings = Box<dyn FnOnce(&mut Settings) -> Result<(), ChangeError> + Send>;
-
 /// An update of a secret's settings.
 pub(super) struct Edit {
     pub(super) expected_revision: Option<u64>,
-    pub(super) edit: EditSettings,
+    pub(super) settings: Settings,
     pub(super) validate_only: bool,
 }
 
@@ -110,7 +106,8 @@ fn erase(change: &Change<'_>, id: i64) -> Result<(), Fault> {
     let answers = "UPDATE requests SET answer = NULL WHERE secret_id = ?1";
     connection.execute(answers, [id])?;
     let tombstone = "UPDATE secrets SET delete_time = ?2, update_time = ?2, revision = ?3, mode = NULL,
-                            tolerance = NULL, timestamp_unit = NULL, replay = NULL, parameters = '{}', labels = '{}'
+                            tolerance = NULL, timestamp_unit = NULL, replay = NULL, parameters = '{}', labels = '{}',
+                            tag = NULL
                      WHERE id = ?1";
     let now = change.rows.now.unix_millis();
     connection.execute(tombstone, params![id, now, number(change.n)])?;

@@ -46,7 +46,7 @@ pub struct StoreOptions {
     pub clock: Clock,
     /// The bounds of rotations.
     pub limits: RotationLimits,
-    /// At most this many changes wait for the writer.
+    /// At most this many changes wait for the writer; at least one may.
     pub queue: usize,
 }
 

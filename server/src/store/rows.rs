@@ -73,6 +73,13 @@ impl Rows<'_> {
 
     /// A secret without keys.
     pub(super) fn bare_record(&self, id: i64) -> Result<SecretRecord, Fault> {
+        let record = self.unchecked_record(id)?;
+        self.check_binding(&record)?;
+        Ok(record)
+    }
+
+    /// A secret without keys as its rows say, whoever wrote them.
+    pub(super) fn unchecked_record(&self, id: i64) -> Result<SecretRecord, Fault> {
         let sql =
             "SELECT name, scheme, mode, tolerance, timestamp_unit, replay, parameters, labels,
                           create_time, update_time, revision
@@ -160,13 +167,13 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Writes that a secret was changed by change `revision`.
+    /// Ends a change of a secret: writes its number and binds the rows.
     pub(super) fn touch(&self, id: i64, revision: u64) -> Result<(), Fault> {
         self.connection.execute(
             "UPDATE secrets SET update_time = ?2, revision = ?3 WHERE id = ?1",
             params![id, self.now.unix_millis(), number(revision)],
         )?;
-        Ok(())
+        self.bind(id)
     }
 
     /// Adds a version with its sealed key.
@@ -324,7 +331,8 @@ fn state(word: &str, grace_end: Option<Timestamp>) -> Result<VersionState, Chang
     }
 }
 
-fn state_word(state: VersionState) -> &'static str {
+/// The word of a state; its times have columns of their own.
+pub(super) fn state_word(state: VersionState) -> &'static str {
     match state {
         VersionState::Pending => "pending",
         VersionState::Active => "active",

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use countersign_core::Timestamp;
+use countersign_core::{Timestamp, time::millis};
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    AuditRow, ChangeError, Published, UseTimes,
+    AuditRow, ChangeError, Published, SecretRecord, UseTimes,
     error::Fault,
     requests::ANSWER_LIFE,
     rows::{Rows, number},
@@ -18,29 +18,50 @@ use super::{
 /// old. Memory is told, so that it drops the keys of versions that ended.
 pub(super) fn sweep(writer: &mut Writer) -> Result<(), ChangeError> {
     let erased = writer.upkeep(|rows| {
-        let now = rows.now.unix_millis();
-        let ended = ended(rows)?;
-        let retire =
-            "UPDATE versions SET state = 'retired' WHERE state = 'grace' AND grace_end_time <= ?1";
-        rows.connection.execute(retire, [now])?;
-        let oldest =
-            "UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND create_time <= ?1";
-        let bound = rows.now.unix_millis().saturating_sub(answer_life());
-        let erased = rows.connection.execute(oldest, [bound])?;
-        let publish = records(rows, &ended)?;
-        Ok(if erased == 0 && ended.is_empty() {
+        let mut publish = Vec::new();
+        for id in ended(rows)? {
+            match retire(rows, id) {
+                Ok(record) => publish.push(Published::Changed(Arc::new(record))),
+                // A damaged secret is not in memory, so there is nothing to tell.
+                Err(fault) if fault.is_corrupt() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let erased = erase_answers(rows)?;
+        Ok(if erased == 0 && publish.is_empty() {
             Done::RollBack(false)
         } else {
-            Done::Commit {
-                answer: erased > 0,
-                publish,
-            }
+            let answer = erased > 0;
+            Done::Commit { answer, publish }
         })
     })?;
     if erased {
         writer.truncate_log();
     }
     Ok(())
+}
+
+fn ended(rows: &Rows<'_>) -> Result<Vec<i64>, Fault> {
+    let sql = "SELECT DISTINCT v.secret_id FROM versions v JOIN secrets s ON s.id = v.secret_id
+               WHERE v.state = 'grace' AND v.grace_end_time <= ?1 AND s.delete_time IS NULL";
+    let mut statement = rows.connection.prepare_cached(sql)?;
+    let ids = statement.query_map([rows.now.unix_millis()], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+fn retire(rows: &Rows<'_>, id: i64) -> Result<SecretRecord, Fault> {
+    let lives = rows.bare_record(id)?.lives();
+    let before = lives.map_err(|_| ChangeError::Corrupt)?;
+    rows.write_lives(id, &before, &before.swept(rows.now))?;
+    rows.bind(id)?;
+    rows.record(id)
+}
+
+fn erase_answers(rows: &Rows<'_>) -> Result<usize, Fault> {
+    let sql = "UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND create_time <= ?1";
+    let now = rows.now.unix_millis();
+    let oldest = now.saturating_sub(millis(ANSWER_LIFE));
+    Ok(rows.connection.prepare_cached(sql)?.execute([oldest])?)
 }
 
 /// Moves the times of last use forward, never back.
@@ -100,29 +121,4 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
 fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
-}
-
-fn ended(rows: &Rows<'_>) -> Result<Vec<i64>, Fault> {
-    let sql = "SELECT DISTINCT v.secret_id FROM versions v JOIN secrets s ON s.id = v.secret_id
-               WHERE v.state = 'grace' AND v.grace_end_time <= ?1 AND s.delete_time IS NULL";
-    let mut statement = rows.connection.prepare_cached(sql)?;
-    let ids = statement.query_map([rows.now.unix_millis()], |row| row.get(0))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
-}
-
-/// A damaged secret is not in memory, so there is nothing to tell.
-fn records(rows: &Rows<'_>, ids: &[i64]) -> Result<Vec<Published>, Fault> {
-    let mut changed = Vec::new();
-    for id in ids {
-        match rows.record(*id) {
-            Ok(record) => changed.push(Published::Changed(Arc::new(record))),
-            Err(fault) if fault.is_corrupt() => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(changed)
-}
-
-fn answer_life() -> i64 {
-    countersign_core::time::millis(ANSWER_LIFE)
 }

@@ -181,12 +181,14 @@ impl Writer {
                 self.broken |= match meaning {
                     DriverFault::Disk => true,
                     DriverFault::Damaged => on_disk,
-                    DriverFault::DiskFull | DriverFault::Other => false,
+                    DriverFault::InUse | DriverFault::DiskFull | DriverFault::Other => false,
                 };
                 match meaning {
                     DriverFault::DiskFull => ChangeError::DiskFull,
                     DriverFault::Damaged => ChangeError::Corrupt,
-                    DriverFault::Disk | DriverFault::Other => ChangeError::Unavailable,
+                    DriverFault::InUse | DriverFault::Disk | DriverFault::Other => {
+                        ChangeError::Unavailable
+                    }
                 }
             }
         })

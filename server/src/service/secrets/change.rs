@@ -156,16 +156,7 @@ impl Shared {
         let revision = Some(entry.record.revision);
         let changed = self
             .store
-            .update(
-                caller,
-                name,
-                revision,
-                |settings| {
-                    *settings = new;
-                    Ok(())
-                },
-                request.validate_only,
-            )
+            .update(caller, name, revision, new, request.validate_only)
             .await;
         self.changed(changed)
     }
@@ -275,7 +266,8 @@ fn mask(mask: Option<prost_types::FieldMask>, wire: &v1::Secret) -> Result<Vec<S
     let populated: Vec<_> = all
         .into_iter()
         .zip(set)
-        .filter_map(|(path, set)| set.then(|| path.to_owned()))
+        .filter(|(_, set)| *set)
+        .map(|(path, _)| path.to_owned())
         .collect();
     match populated.is_empty() {
         true => Err(Failure::field("update_mask", UPDATABLE)),

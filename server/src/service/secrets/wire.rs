@@ -99,7 +99,6 @@ pub(super) fn change_failure(error: ChangeError) -> Failure {
         ChangeError::DiskFull => ErrorReason::StorageFull,
         ChangeError::Unavailable => ErrorReason::StoreUnavailable,
         ChangeError::Corrupt => ErrorReason::SecretCorrupt,
-        ChangeError::InvalidSettings => ErrorReason::FieldInvalid,
         ChangeError::Rotation(error) => return rotation_failure(error),
     };
     Failure::new(reason)

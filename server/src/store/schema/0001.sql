@@ -11,6 +11,7 @@ CREATE TABLE change_counter (
 ) STRICT;
 INSERT INTO change_counter (id, n) VALUES (1, 0);
 
+-- tag binds the row and the rows of its versions, but for the times of last use: an edited row does not open.
 -- A deleted secret stays as a tombstone without settings. Times are milliseconds since the Unix epoch.
 CREATE TABLE secrets (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -25,7 +26,8 @@ CREATE TABLE secrets (
     create_time    INTEGER NOT NULL,
     update_time    INTEGER NOT NULL,
     delete_time    INTEGER,
-    revision       INTEGER NOT NULL
+    revision       INTEGER NOT NULL,
+    tag            BLOB
 ) STRICT;
 CREATE INDEX secrets_by_name ON secrets (name);
 CREATE UNIQUE INDEX one_secret_of_a_name ON secrets (name) WHERE delete_time IS NULL;

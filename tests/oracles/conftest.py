@@ -1,0 +1,23 @@
+"""One server and one client for the whole run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service import Client, DidNotStart, Secrets, running_server
+
+
+@pytest.fixture(scope="session")
+def client() -> Client:
+    log = Path(os.environ["ORACLES_WORK"], "server.log")
+    try:
+        with running_server(Path(os.environ["COUNTERSIGN_BIN"]), log) as client:
+            yield client
+    except DidNotStart as reason:
+        pytest.exit(str(reason), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def secrets(client) -> Secrets:
+    return Secrets(client)
