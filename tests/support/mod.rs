@@ -2,8 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
-pub mod canary;
 pub mod calls;
+pub mod canary;
 pub mod crypto;
 pub mod process;
 pub mod refusal;
