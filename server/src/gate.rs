@@ -372,7 +372,7 @@ mod tests {
         for (sent, kept) in [("abc-1", true), ("a b", false), ("", false)] {
             let answered = gate
                 .clone()
-                .oneshot(request(OK, &[(REQUEST_ID, sent)]))
+                .oneshot(request(OK, &[(REQUEST_ID.as_str(), sent)]))
                 .await;
             let Ok(response) = answered;
             assert_eq!(response.headers()[&REQUEST_ID] == sent, kept, "{sent}");
