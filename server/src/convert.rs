@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_core::{
     Identity, Purpose, Reason, SecretName, Timestamp,
+    name::NameError,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::VersionState,
     verdict::{Decision, Shield, Trust, VersionUse},
@@ -19,6 +20,15 @@ pub(crate) use json::struct_to_map;
 /// A name of a secret.
 pub(crate) fn name(field: &'static str, text: &str) -> Result<SecretName, Failure> {
     SecretName::parse(text).map_err(|error| Failure::field(field, error.to_string()))
+}
+
+/// A name to look up. What is found by it needs no copy of it.
+pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Failure> {
+    if SecretName::is_valid(text) {
+        Ok(())
+    } else {
+        Err(Failure::field(field, NameError.to_string()))
+    }
 }
 
 /// Text of a caller that is signed or shown: bounded, without control characters.
@@ -73,12 +83,22 @@ pub(crate) fn identity_to_wire(identity: Identity) -> Option<v1::Identity> {
     })
 }
 
-/// A span of time of a caller: not negative, not absurd.
+/// The longest span that `google.protobuf.Duration` allows, about 10 000 years.
+const MAX_DURATION_SECS: i64 = 315_576_000_000;
+
+/// A span of time of a caller: not negative, not absurd. The conversion of prost-types is not used: it overflows at
+/// the smallest numbers.
 pub(crate) fn duration(
     field: &'static str,
     wire: prost_types::Duration,
 ) -> Result<Duration, Failure> {
-    Duration::try_from(wire).map_err(|_| Failure::field(field, "a duration that is not negative"))
+    let refused = || Failure::field(field, "a duration that is not negative");
+    if wire.seconds > MAX_DURATION_SECS || wire.nanos >= 1_000_000_000 {
+        return Err(refused());
+    }
+    let seconds = u64::try_from(wire.seconds).map_err(|_| refused())?;
+    let nanos = u32::try_from(wire.nanos).map_err(|_| refused())?;
+    Ok(Duration::new(seconds, nanos))
 }
 
 /// A point in time of a caller.

@@ -4,14 +4,19 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
+    future::{Future, poll_fn},
+    hash::{BuildHasher, RandomState},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -25,7 +30,7 @@ use crate::{
 };
 
 /// Header of the request id, taken from a caller who sends a sane one, answered always.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Our own services; others (health, reflection) are open.
 const OWN_SERVICES: &str = "/countersign.";
@@ -41,18 +46,14 @@ impl RequestId {
         id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
     }
 
-    /// The caller's own id if it is 1 to 64 plain characters, else a new one.
-    fn from_headers(headers: &HeaderMap) -> Self {
+    /// The caller's own id if it is 1 to 64 plain characters, else the next of ours.
+    fn from_headers(headers: &HeaderMap, next: &AtomicU64) -> Self {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         match headers.get(REQUEST_ID) {
             Some(id) if (1..=64).contains(&id.len()) && id.as_bytes().iter().all(plain) => {
                 Self(id.clone())
             }
-            _ => {
-                let id = crate::random::id("").unwrap_or_else(|_| "-".to_owned());
-                let id = HeaderValue::from_str(&id);
-                Self(id.unwrap_or(HeaderValue::from_static("-")))
-            }
+            _ => Self(next.fetch_add(1, Ordering::Relaxed).into()),
         }
     }
 }
@@ -107,6 +108,8 @@ struct Rules {
     permits: Semaphore,
     default_deadline: Duration,
     max_deadline: Duration,
+    /// Begins anywhere, so that the ids of two runs differ. Nothing rests on nobody guessing them.
+    next_request_id: AtomicU64,
 }
 
 impl GateLayer {
@@ -117,6 +120,7 @@ impl GateLayer {
             permits: Semaphore::new(limits.max_concurrent_requests),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
+            next_request_id: RandomState::new().hash_one(()).into(),
         }))
     }
 }
@@ -139,12 +143,13 @@ pub(crate) struct Gate<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<Body>> for Gate<S>
+impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
-    B: http_body::Body<Data = tonic::codegen::Bytes> + Send + 'static,
-    B::Error: Into<tonic::codegen::StdError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -158,24 +163,25 @@ where
         let rules = self.rules.clone();
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let id = RequestId::from_headers(request.headers());
+        let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
             let answered = match rules.admit(&mut request) {
                 Ok(permit) => {
                     let deadline = rules.deadline(request.headers());
-                    let answered = tokio::time::timeout(deadline, inner.call(request)).await;
+                    let handled = unless_it_panics(async { inner.call(request).await });
+                    let answered = tokio::time::timeout(deadline, handled).await;
                     drop(permit);
-                    answered.map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))
+                    answered.unwrap_or(Err(Failure::new(ErrorReason::DeadlineExceeded)))
                 }
                 Err(failure) => Err(failure),
             };
             let mut response = match answered {
-                Ok(Ok(response)) => response.map(Body::new),
+                Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(failure) => {
                     let reason = failure.reason().as_str();
-                    tracing::info!(request_id = %id, reason, "refused at the gate");
+                    tracing::info!(request_id = %id, reason, "answered at the gate");
                     Status::from(failure).into_http()
                 }
             };
@@ -234,15 +240,22 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// The answer for a handler that panicked; the panic hook has logged the place.
-pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    Status::from(Failure::new(ErrorReason::Internal)).into_http()
+/// What a handler answers, or a failure if it panics; the panic hook has logged the place.
+async fn unless_it_panics<T>(handler: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut handler = pin!(handler);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err(Failure::new(ErrorReason::Internal))),
+        }
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
     use tower::{ServiceBuilder, ServiceExt, service_fn};
-    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
@@ -261,7 +274,6 @@ mod tests {
         let token = token.map(|token| RequiredToken::new(&token.to_owned().into()));
         ServiceBuilder::new()
             .layer(GateLayer::new(token, limits))
-            .layer(CatchPanicLayer::custom(panicked))
             .service(service_fn(handler))
     }
 
@@ -360,10 +372,10 @@ mod tests {
         for (sent, kept) in [("abc-1", true), ("a b", false), ("", false)] {
             let answered = gate
                 .clone()
-                .oneshot(request(OK, &[(REQUEST_ID, sent)]))
+                .oneshot(request(OK, &[(REQUEST_ID.as_str(), sent)]))
                 .await;
             let Ok(response) = answered;
-            assert_eq!(response.headers()[REQUEST_ID] == sent, kept, "{sent}");
+            assert_eq!(response.headers()[&REQUEST_ID] == sent, kept, "{sent}");
         }
     }
 }

@@ -48,11 +48,18 @@ struct Key {
     digest: [u8; 16],
 }
 
+/// What is remembered of a delivery.
+struct Seen {
+    /// Fingerprint of the body.
+    body: u64,
+    /// The minute in which it may be forgotten.
+    end: i64,
+}
+
 #[derive(Default)]
 struct Shard {
-    /// Body fingerprint by delivery.
-    seen: HashMap<Key, u64>,
-    /// Deliveries by the minute in which they may be forgotten.
+    seen: HashMap<Key, Seen>,
+    /// Each delivery once, by the minute in which it may be forgotten unless it was seen again.
     by_end: BTreeMap<i64, Vec<Key>>,
 }
 
@@ -92,13 +99,20 @@ impl ReplayRecord {
         let shard = &self.shards[usize::from(digest[0]) % SHARDS];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         shard.forget(now);
-        match shard.seen.get(&key) {
-            Some(seen) if *seen == body => Sighting::Duplicate,
-            Some(_) => Sighting::Conflict,
-            None if shard.seen.len() >= self.shard_capacity => Sighting::Full,
+        let end = minute(now.plus(retention)) + 1;
+        let is_full = shard.seen.len() >= self.shard_capacity;
+        match shard.seen.get_mut(&key) {
+            Some(seen) => {
+                // The sender tried again with a later timestamp, and that delivery can be replayed for longer.
+                seen.end = seen.end.max(end);
+                match seen.body == body {
+                    true => Sighting::Duplicate,
+                    false => Sighting::Conflict,
+                }
+            }
+            None if is_full => Sighting::Full,
             None => {
-                shard.seen.insert(key, body);
-                let end = minute(now.plus(retention)) + 1;
+                shard.seen.insert(key, Seen { body, end });
                 shard.by_end.entry(end).or_default().push(key);
                 Sighting::First
             }
@@ -107,13 +121,21 @@ impl ReplayRecord {
 }
 
 impl Shard {
-    /// Drops what may be forgotten by now.
+    /// Drops what may be forgotten by now, and looks again later at what was seen again.
     fn forget(&mut self, now: Timestamp) {
+        let now = minute(now);
         while let Some(oldest) = self.by_end.first_entry()
-            && *oldest.key() <= minute(now)
+            && *oldest.key() <= now
         {
             for key in oldest.remove() {
-                self.seen.remove(&key);
+                match self.seen.get(&key) {
+                    Some(seen) if seen.end > now => {
+                        self.by_end.entry(seen.end).or_default().push(key);
+                    }
+                    _ => {
+                        self.seen.remove(&key);
+                    }
+                }
             }
         }
     }
@@ -155,9 +177,21 @@ mod tests {
     #[test]
     fn w28_a_delivery_is_remembered_until_its_window_is_over() {
         let record = ReplayRecord::new(1000);
-        assert_eq!(note(&record, "a", b"1", 59), Sighting::First);
+        for id in ["a", "b"] {
+            assert_eq!(note(&record, id, b"1", 59), Sighting::First);
+        }
         assert_eq!(note(&record, "a", b"1", 59 + 600), Sighting::Duplicate);
-        assert_eq!(note(&record, "a", b"1", 59 + 600 + 61), Sighting::First);
+        assert_eq!(note(&record, "b", b"1", 59 + 600 + 61), Sighting::First);
+    }
+
+    #[test]
+    fn w28_a_retry_is_remembered_as_long_as_it_could_be_replayed_itself() {
+        let record = ReplayRecord::new(1000);
+        assert_eq!(note(&record, "a", b"1", 0), Sighting::First);
+        assert_eq!(note(&record, "a", b"1", 590), Sighting::Duplicate);
+        assert_eq!(note(&record, "a", b"2", 590 + 600), Sighting::Conflict);
+        assert_eq!(note(&record, "a", b"1", 1190 + 600), Sighting::Duplicate);
+        assert_eq!(note(&record, "a", b"1", 1790 + 661), Sighting::First);
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod calls;
 pub mod canary;
+pub mod crypto;
 pub mod process;
+pub mod refusal;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 

@@ -7,6 +7,7 @@ use countersign_core::{
     policy::ReplayPolicy,
     secret::{MisfitError, Proof, ProvenDelivery, SignError, Signed},
     template::Variable,
+    token::SignTokenError,
     verdict::IdentityVerdict,
     webhook::{Delivery, Header, Headers, is_id},
 };
@@ -77,7 +78,7 @@ impl CountersignService for DataPlane {
 
 impl Shared {
     fn sign(&self, request: SignRequest, rpc_id: &RequestId) -> Result<SignResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         let entry = self.secret(&request.secret)?;
         let ttl = request
             .ttl
@@ -97,7 +98,7 @@ impl Shared {
                 let signed = entry
                     .secret
                     .sign_identity(&identity, ttl, now)
-                    .map_err(sign_failure)?;
+                    .map_err(|error| sign_failure(error, "identity"))?;
                 if entry.secret.scheme.purpose() == Purpose::IdentityToken {
                     answer(&signed, |response, token| response.token = token)
                 } else {
@@ -106,7 +107,8 @@ impl Shared {
             }
             Input::ResourceId(id) => {
                 convert::plain_text("resource_id", &id, self.limits.max_identifier_bytes)?;
-                let signed = entry.secret.sign_resource_id(&id).map_err(sign_failure)?;
+                let signed = entry.secret.sign_resource_id(&id);
+                let signed = signed.map_err(|error| sign_failure(error, "resource_id"))?;
                 answer(&signed, |response, id| response.resource_id = id)
             }
             Input::Webhook(webhook) => self.sign_webhook(&entry, webhook, now)?,
@@ -126,7 +128,7 @@ impl Shared {
         webhook: v1::WebhookToSign,
         now: Timestamp,
     ) -> Result<SignResponse, Failure> {
-        self.check_body(&webhook.body)?;
+        self.check_body("webhook.body", &webhook.body)?;
         let id = if webhook.id.is_empty() {
             crate::random::id("msg_").map_err(|_| Failure::new(ErrorReason::Internal))?
         } else {
@@ -145,7 +147,7 @@ impl Shared {
         let signed = entry
             .secret
             .sign_webhook(&id, &webhook.body, time)
-            .map_err(sign_failure)?;
+            .map_err(|error| sign_failure(error, "webhook.body"))?;
         Ok(answer(&signed, |response, headers| {
             response.headers = headers
                 .into_iter()
@@ -159,7 +161,7 @@ impl Shared {
         request: VerifyRequest,
         rpc_id: &RequestId,
     ) -> Result<VerifyResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         let max = self.limits.max_identifier_bytes;
         let claimed = convert::identity("claimed", request.claimed, max)?;
         let proof = match &request.proof {
@@ -192,14 +194,14 @@ impl Shared {
         request: &VerifyWebhookRequest,
         rpc_id: &RequestId,
     ) -> Result<VerifyWebhookResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         self.check_headers(&request.headers)?;
         let body = match &request.payload {
             Some(Payload::Body(body)) => &body[..],
             Some(Payload::BodyText(text)) => text.as_bytes(),
             None => &[],
         };
-        self.check_body(body)?;
+        self.check_body("body", body)?;
         let entry = self.secret(&request.secret)?;
         let headers: Vec<_> = request
             .headers
@@ -327,11 +329,11 @@ impl Shared {
         }
     }
 
-    fn check_body(&self, body: &[u8]) -> Result<(), Failure> {
+    fn check_body(&self, field: &'static str, body: &[u8]) -> Result<(), Failure> {
         let max = self.limits.max_body_bytes;
         if body.len() > max {
             let message = format!("at most {max} bytes");
-            return Err(Failure::with_message(ErrorReason::BodyTooLarge, message).at("body"));
+            return Err(Failure::with_message(ErrorReason::BodyTooLarge, message).at(field));
         }
         Ok(())
     }
@@ -412,6 +414,7 @@ fn part_to_wire(part: Variable) -> i32 {
     .into()
 }
 
+/// `field` is where the fields of an identity stand.
 fn misfit_failure(misfit: MisfitError, field: &'static str) -> Failure {
     match misfit {
         MisfitError::Purpose => Failure::new(ErrorReason::PurposeMismatch),
@@ -422,13 +425,27 @@ fn misfit_failure(misfit: MisfitError, field: &'static str) -> Failure {
     }
 }
 
-fn sign_failure(error: SignError) -> Failure {
+/// `field` is what was to be signed.
+fn sign_failure(error: SignError, field: &'static str) -> Failure {
     match error {
-        SignError::Misfit(misfit) => misfit_failure(misfit, "identity"),
+        SignError::Misfit(MisfitError::Empty(_)) if field == "resource_id" => {
+            Failure::field(field, "not empty")
+        }
+        SignError::Misfit(misfit) => misfit_failure(misfit, field),
         SignError::NoActiveVersion => Failure::new(ErrorReason::NoActiveVersion),
-        SignError::SigningInput => Failure::new(ErrorReason::SigningInputRefused),
+        SignError::SigningInput => Failure::new(ErrorReason::SigningInputRefused).at(field),
         SignError::TtlUnsupported => Failure::field("ttl", error.to_string()),
-        SignError::Token(error) => Failure::field("identity", error.to_string()),
+        SignError::Token(error) => {
+            let field = match error {
+                SignTokenError::InvalidId => "identity.id",
+                SignTokenError::ReservedClaim
+                | SignTokenError::TooDeep
+                | SignTokenError::TooLong => "identity.attributes",
+                SignTokenError::Lifetime => "ttl",
+                _ => field,
+            };
+            Failure::field(field, error.to_string())
+        }
     }
 }
 
