@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use crate::{
@@ -161,6 +161,7 @@ where
         let id = RequestId::from_headers(request.headers());
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
+            let own = request.uri().path().starts_with(OWN_SERVICES);
             let answered = match rules.admit(&mut request) {
                 Ok(permit) => {
                     let deadline = rules.deadline(request.headers());
@@ -170,9 +171,14 @@ where
                 }
                 Err(failure) => Err(failure),
             };
-            let mut response = match answered {
-                Ok(Ok(response)) => response.map(Body::new),
+            let answered = match answered {
+                Ok(Ok(response)) if own => unread(&response).map_or(Ok(response), Err),
+                Ok(Ok(response)) => Ok(response),
                 Ok(Err(never)) => match never {},
+                Err(failure) => Err(failure),
+            };
+            let mut response = match answered {
+                Ok(response) => response.map(Body::new),
                 Err(failure) => {
                     let reason = failure.reason().as_str();
                     tracing::info!(request_id = %id, reason, "refused at the gate");
@@ -214,6 +220,22 @@ impl Rules {
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
     }
+}
+
+/// What to say of a call that tonic refused before its handler: unlike ours, its errors have no details, they call
+/// unreadable bytes an internal error, and they tell how far the reading came.
+fn unread<B>(response: &Response<B>) -> Option<Failure> {
+    let headers = response.headers();
+    if headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let reason = match Code::from_bytes(headers.get("grpc-status")?.as_bytes()) {
+        Code::Internal => ErrorReason::MessageMalformed,
+        Code::OutOfRange => ErrorReason::MessageTooLarge,
+        Code::Unimplemented => ErrorReason::MethodNotFound,
+        _ => return None,
+    };
+    Some(Failure::new(reason))
 }
 
 /// Reads `grpc-timeout`: up to 8 digits and a unit. Anything else is as if it were not there.
