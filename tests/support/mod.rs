@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bend;
 pub mod calls;
 pub mod crypto;
+pub mod deliveries;
 pub mod process;
 pub mod refusal;
 
