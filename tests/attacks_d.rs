@@ -170,12 +170,15 @@ async fn d07_a_key_serves_one_secret_unless_its_vendor_issues_it_for_both() {
     let reused = || key_refused("KEY_REUSED");
     let first = service.import("acme/hook", "talkjs.webhook", &key).await;
     assert!(first.secret.unwrap().versions[0].warnings.is_empty());
+    let elsewhere = service
+        .try_import("other/token", "talkjs.token", &key)
+        .await;
+    assert_eq!(refusal(elsewhere, &key), reused(), "another namespace");
     let shared = service.import("acme/token", "talkjs.token", &key).await;
     let warnings: Vec<_> = shared.secret.unwrap().versions[0].warnings().collect();
     assert_eq!(warnings, [KeyWarning::KeyShared]);
 
     for (name, scheme) in [
-        ("other/token", "talkjs.token"),
         ("acme/hook2", "talkjs.webhook"),
         ("acme/chat", "chatwoot.identity"),
         ("acme/rooms", "talkjs.conversation-id"),
