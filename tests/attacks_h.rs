@@ -18,17 +18,9 @@ fn hash_proof(hash: &str) -> Option<Proof> {
     Some(Proof::Hash(hash.to_owned()))
 }
 
-/// A service with the secret `acme/chat`, and the hash of `user_1` under it.
-async fn service_and_hash() -> (Service, String) {
-    let service = Service::start().await;
-    service.generate("acme/chat", "chatwoot.identity").await;
-    let hash = service.hash_of("acme/chat", "user_1").await;
-    (service, hash)
-}
-
 #[tokio::test]
 async fn h01_an_empty_identifier_is_neither_signed_nor_verified() {
-    let (service, _) = service_and_hash().await;
+    let (service, _) = Service::with_hash().await;
     service.generate("acme/mail", "pylon.identity").await;
     service.generate("acme/either", "intercom.identity").await;
     service
@@ -62,7 +54,7 @@ async fn h01_an_empty_identifier_is_neither_signed_nor_verified() {
 
 #[tokio::test]
 async fn h02_an_identifier_over_1_kib_is_refused_and_one_of_1_kib_is_not() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     service
         .generate("acme/rooms", "talkjs.conversation-id")
         .await;
@@ -86,7 +78,7 @@ async fn h02_an_identifier_over_1_kib_is_refused_and_one_of_1_kib_is_not() {
 
 #[tokio::test]
 async fn h03_control_characters_in_an_identity_are_refused() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     for control in ["\0", "\r\n", "\n", "\t", "\u{1b}[31m", "\u{7f}", "\u{85}"] {
         let text = format!("{CANARY}{control}x");
         let mut identities = [
@@ -139,7 +131,7 @@ async fn h04_identifiers_are_compared_byte_for_byte() {
 
 #[tokio::test]
 async fn h06_h08_h09_h16_a_hash_in_another_form_is_malformed() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     let full_width: String = hash
         .chars()
         .map(|c| match c {
@@ -172,7 +164,7 @@ async fn h06_h08_h09_h16_a_hash_in_another_form_is_malformed() {
 
 #[tokio::test]
 async fn h10_a_hash_of_another_namespace_or_purpose_does_not_hold() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     for (secret, scheme) in [
         ("evil/chat", "chatwoot.identity"),
         ("acme/other", "chatwoot.identity"),
@@ -197,7 +189,7 @@ async fn h10_a_hash_of_another_namespace_or_purpose_does_not_hold() {
 
 #[tokio::test]
 async fn h10_each_purpose_refuses_the_calls_of_the_others() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     service.generate("acme/hook", "github.webhook").await;
     service.generate("acme/token", "kaltalk.token").await;
     service
@@ -239,7 +231,7 @@ async fn h10_each_purpose_refuses_the_calls_of_the_others() {
 
 #[tokio::test]
 async fn h11_a_hash_vouches_for_its_own_identifier_only() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     let answer = service.verify_hash("acme/chat", "user_2", &hash).await;
     assert_eq!(answer.reason(), Reason::SignatureMismatch);
     assert_eq!(answer.claimed.unwrap().id, "user_2");

@@ -2,53 +2,32 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use VersionState::{Active, Grace, Pending, Retired, Revoked};
 use countersign_proto::v1::{
-    Decision, GetSecretRequest, Reason, RotateSecretRequest, RotateSecretResponse, Trust,
-    VersionState, sign_request::Input,
+    Decision, GetSecretRequest, Reason, RotateSecretRequest, Trust, VersionState,
+    sign_request::Input,
 };
 use support::{
     NOW, Service,
     calls::importing,
+    calls::staging,
     crypto::key_text,
-    delivery, emergency, new_secret,
+    delivery, emergency,
     refusal::{failed, refusal},
-    request_id, rotation, user,
+    rotation, user,
 };
-use tokio::task::JoinSet;
 use tonic::Code;
 
 const BODY: &[u8] = b"{\"n\":1}";
 
-/// A rotation that only stages the new version.
-fn staging(name: &str) -> RotateSecretRequest {
-    RotateSecretRequest {
-        ending: None,
-        stage: true,
-        ..rotation(name, 1)
-    }
-}
-
-/// A service with the secret `acme/chat`, and the hash of `user_1` under its first version.
-async fn service_and_hash() -> (Service, String) {
-    let service = Service::start().await;
-    service.generate("acme/chat", "chatwoot.identity").await;
-    let hash = service.hash_of("acme/chat", "user_1").await;
-    (service, hash)
-}
-
 async fn reason(service: &Service, hash: &str) -> Reason {
-    service
-        .verify_hash("acme/chat", "user_1", hash)
-        .await
-        .reason()
+    let answer = service.verify_hash("acme/chat", "user_1", hash).await;
+    answer.reason()
 }
 
 #[tokio::test]
 async fn h18_j24_an_old_proof_holds_through_its_grace_and_says_so() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     service.rotate(rotation("acme/chat", 3600)).await;
     let answer = service.verify_hash("acme/chat", "user_1", &hash).await;
     assert_eq!(answer.trust(), Trust::Verified);
@@ -68,7 +47,7 @@ async fn h18_j24_an_old_proof_holds_through_its_grace_and_says_so() {
 
 #[tokio::test]
 async fn h17_a_grace_ends_to_the_millisecond_though_nothing_wrote_it_down() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     let mut request = rotation("acme/chat", 60);
     let grace = prost_types::Duration {
         seconds: 60,
@@ -93,7 +72,7 @@ async fn h17_a_grace_ends_to_the_millisecond_though_nothing_wrote_it_down() {
 
 #[tokio::test]
 async fn d14_a_second_rotation_leaves_the_first_grace_as_it_is() {
-    let (service, _) = service_and_hash().await;
+    let (service, _) = Service::with_hash().await;
     service.rotate(rotation("acme/chat", 3600)).await;
     service.at(10);
     service.rotate(rotation("acme/chat", 60)).await;
@@ -109,7 +88,7 @@ async fn d14_a_second_rotation_leaves_the_first_grace_as_it_is() {
 
 #[tokio::test]
 async fn d17_after_an_emergency_nothing_old_is_accepted_at_the_very_next_call() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     service.generate("acme/token", "kaltalk.token").await;
     service.generate("acme/hook", "github.webhook").await;
     let token = service.token_of("acme/token", "user_1").await;
@@ -142,18 +121,8 @@ async fn d17_after_an_emergency_nothing_old_is_accepted_at_the_very_next_call() 
 }
 
 #[tokio::test]
-async fn d18_an_emergency_that_is_retried_answers_the_same() {
-    let (service, _) = service_and_hash().await;
-    let request = emergency("acme/chat");
-    let first = service.rotate(request.clone()).await;
-    service.at(60);
-    assert_eq!(service.rotate(request).await, first);
-    assert_eq!(service.states("acme/chat").await, [Revoked, Active]);
-}
-
-#[tokio::test]
 async fn a_staged_version_verifies_and_signs_only_once_it_is_active() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     let staged = service.rotate(staging("acme/chat")).await;
     assert_eq!(staged.version, 2);
     let early = support::crypto::hex_hmac(staged.revealed_key.as_bytes(), b"user_1");
@@ -185,113 +154,8 @@ async fn a_staged_version_verifies_and_signs_only_once_it_is_active() {
 }
 
 #[tokio::test]
-async fn d10_a_change_that_makes_a_key_needs_a_request_id() {
-    let (service, _) = service_and_hash().await;
-    let long = "a".repeat(65);
-    for id in [
-        "",
-        "short",
-        "has space",
-        "canary-4d61c7\n",
-        "x/y/z/../",
-        long.as_str(),
-    ] {
-        let mut rotated = rotation("acme/chat", 60);
-        rotated.request_id = id.to_owned();
-        let mut created = new_secret("acme/new", "chatwoot.identity");
-        created.request_id = id.to_owned();
-        let bad = || support::refusal::invalid("request_id");
-        assert_eq!(refusal(service.try_rotate(rotated).await, id), bad());
-        assert_eq!(refusal(service.try_create(created).await, id), bad());
-    }
-    assert_eq!(service.states("acme/chat").await, [Active]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d11_100_retries_at_once_make_one_version_and_equal_answers() {
-    let (service, _) = service_and_hash().await;
-    let service = Arc::new(service);
-    let request = rotation("acme/chat", 3600);
-    let mut retries = JoinSet::new();
-    for _ in 0..100 {
-        let (service, request) = (service.clone(), request.clone());
-        retries.spawn(async move { service.rotate(request).await });
-    }
-    let answers: Vec<RotateSecretResponse> = retries.join_all().await;
-    assert!(answers.iter().all(|answer| *answer == answers[0]));
-    assert!(!answers[0].revealed_key.is_empty());
-    assert_eq!(service.states("acme/chat").await, [Grace, Active]);
-
-    let service = Arc::into_inner(service).unwrap().restart().await;
-    assert_eq!(service.rotate(request).await, answers[0]);
-    assert_eq!(service.states("acme/chat").await, [Grace, Active]);
-}
-
-#[tokio::test]
-async fn d12_the_same_request_id_with_other_arguments_is_refused() {
-    let (service, _) = service_and_hash().await;
-    service.generate("acme/other", "chatwoot.identity").await;
-    let request = rotation("acme/chat", 3600);
-    service.rotate(request.clone()).await;
-    let id = request.request_id.clone();
-    let with_id = |other: RotateSecretRequest| RotateSecretRequest {
-        request_id: id.clone(),
-        ..other
-    };
-    let conflict = || failed(Code::AlreadyExists, "REQUEST_ID_CONFLICT");
-    let key = key_text("d12", 64);
-    for other in [
-        rotation("acme/chat", 3601),
-        rotation("acme/other", 3600),
-        emergency("acme/chat"),
-        staging("acme/chat"),
-        RotateSecretRequest {
-            imported_key: key.clone(),
-            ..request.clone()
-        },
-        RotateSecretRequest {
-            expected_version: 2,
-            ..request.clone()
-        },
-        RotateSecretRequest {
-            validate_only: true,
-            ..request.clone()
-        },
-    ] {
-        let refused = service.try_rotate(with_id(other)).await;
-        assert_eq!(refusal(refused, &key), conflict());
-    }
-    let mut create = new_secret("acme/new", "chatwoot.identity");
-    create.request_id.clone_from(&id);
-    assert_eq!(refusal(service.try_create(create).await, &id), conflict());
-    assert_eq!(service.states("acme/chat").await, [Grace, Active]);
-    assert_eq!(service.states("acme/other").await, [Active]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d13_of_two_rotations_that_expect_one_version_one_wins() {
-    let (service, _) = service_and_hash().await;
-    let service = Arc::new(service);
-    let mut racers = JoinSet::new();
-    for _ in 0..2 {
-        let service = service.clone();
-        let request = RotateSecretRequest {
-            expected_version: 1,
-            ..rotation("acme/chat", 3600)
-        };
-        racers.spawn(async move { service.try_rotate(request).await });
-    }
-    let answers = racers.join_all().await;
-    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!((won.len(), lost.len()), (1, 1));
-    let aborted = failed(Code::Aborted, "EXPECTED_VERSION_MISMATCH");
-    assert_eq!(refusal(lost.into_iter().next().unwrap(), ""), aborted);
-    assert_eq!(service.states("acme/chat").await, [Grace, Active]);
-}
-
-#[tokio::test]
 async fn d15_one_live_version_too_many_is_refused_with_the_next_end() {
-    let (service, _) = service_and_hash().await;
+    let (service, _) = Service::with_hash().await;
     for grace in [400, 300, 200, 500] {
         service.rotate(rotation("acme/chat", grace)).await;
     }
@@ -313,45 +177,8 @@ async fn d15_one_live_version_too_many_is_refused_with_the_next_end() {
 }
 
 #[tokio::test]
-async fn d25_a_retry_after_a_day_fails_and_rotates_nothing() {
-    let (service, _) = service_and_hash().await;
-    let created = new_secret("acme/new", "chatwoot.identity");
-    let shown = service.create(created.clone()).await;
-    let request = rotation("acme/chat", 3600);
-    let first = service.rotate(request.clone()).await;
-    service.at(86_399);
-    assert_eq!(service.rotate(request.clone()).await, first);
-    let again = service.create(created.clone()).await;
-    assert_eq!(again, shown, "the same request reads the key again");
-    let expired = || failed(Code::FailedPrecondition, "REQUEST_ID_EXPIRED");
-    service.at(86_400);
-    assert_eq!(
-        refusal(service.try_rotate(request.clone()).await, ""),
-        expired()
-    );
-    assert_eq!(refusal(service.try_create(created).await, ""), expired());
-    let service = service.restart().await;
-    service.at(10 * 86_400);
-    assert_eq!(refusal(service.try_rotate(request).await, ""), expired());
-    assert_eq!(service.states("acme/chat").await, [Retired, Active]);
-}
-
-#[tokio::test]
-async fn d08_another_request_does_not_read_a_key_again() {
-    let service = Service::start().await;
-    let created = new_secret("acme/chat", "chatwoot.identity");
-    let key = service.create(created.clone()).await.revealed_key;
-    let other = countersign_proto::v1::CreateSecretRequest {
-        request_id: request_id(),
-        ..created
-    };
-    let taken = failed(Code::AlreadyExists, "SECRET_EXISTS");
-    assert_eq!(refusal(service.try_create(other).await, &key), taken);
-}
-
-#[tokio::test]
 async fn validate_only_changes_nothing_and_reveals_no_key() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     let before = service.secret("acme/chat").await;
     let request = RotateSecretRequest {
         validate_only: true,
@@ -383,7 +210,7 @@ async fn validate_only_changes_nothing_and_reveals_no_key() {
 
 #[tokio::test]
 async fn the_times_of_last_use_are_shown_and_survive_a_restart() {
-    let (service, hash) = service_and_hash().await;
+    let (service, hash) = Service::with_hash().await;
     service.at(5);
     service.rotate(rotation("acme/chat", 3600)).await;
     service.at(7);

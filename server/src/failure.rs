@@ -46,6 +46,9 @@ macro_rules! error_reasons {
 
 error_reasons! {
     FieldInvalid = "FIELD_INVALID", InvalidArgument, "a field is missing or not what it must be";
+    MessageMalformed = "MESSAGE_MALFORMED", InvalidArgument, "the request is not a message of this call";
+    MessageTooLarge = "MESSAGE_TOO_LARGE", OutOfRange, "the request is longer than any that could be allowed";
+    MethodNotFound = "METHOD_NOT_FOUND", Unimplemented, "there is no such call";
     BodyTooLarge = "BODY_TOO_LARGE", InvalidArgument, "the body is over max_body_bytes";
     EmptyKey = "EMPTY_KEY", InvalidArgument, "the imported key is empty";
     KeyFormat = "KEY_FORMAT", InvalidArgument, "the imported key is not in the scheme's format";

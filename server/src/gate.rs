@@ -4,10 +4,10 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     hash::{BuildHasher, RandomState},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    panic::AssertUnwindSafe,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +16,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
-use tonic::{Status, body::Body};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use crate::{
@@ -166,25 +167,12 @@ where
         let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
-            let answered = match rules.admit(&mut request) {
-                Ok(permit) => {
-                    let deadline = rules.deadline(request.headers());
-                    let handled = unless_it_panics(async { inner.call(request).await });
-                    let answered = tokio::time::timeout(deadline, handled).await;
-                    drop(permit);
-                    answered.unwrap_or(Err(Failure::new(ErrorReason::DeadlineExceeded)))
-                }
-                Err(failure) => Err(failure),
-            };
-            let mut response = match answered {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(failure) => {
-                    let reason = failure.reason().as_str();
-                    tracing::info!(request_id = %id, reason, "answered at the gate");
-                    Status::from(failure).into_http()
-                }
-            };
+            let answered = rules.answer(&mut inner, request).await;
+            let mut response = answered.unwrap_or_else(|failure| {
+                let reason = failure.reason().as_str();
+                tracing::info!(request_id = %id, reason, "answered at the gate");
+                Status::from(failure).into_http()
+            });
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
         })
@@ -192,23 +180,44 @@ where
 }
 
 impl Rules {
-    /// Lets a call in, or says why not.
-    fn admit(
+    /// What the handler answers to a call that may come in, or why there is no such answer.
+    async fn answer<S>(
         &self,
-        request: &mut Request<Body>,
-    ) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Failure> {
-        if !request.uri().path().starts_with(OWN_SERVICES) {
-            return Ok(None);
+        handler: &mut S,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Failure>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let own = request.uri().path().starts_with(OWN_SERVICES);
+        let _permit = if own {
+            Some(self.admit(&mut request)?)
+        } else {
+            None
+        };
+        let deadline = self.deadline(request.headers());
+        let handled = AssertUnwindSafe(async { handler.call(request).await }).catch_unwind();
+        let Ok(response) = tokio::time::timeout(deadline, handled)
+            .await
+            .map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))?
+            // The panic hook has logged the place.
+            .map_err(|_| Failure::new(ErrorReason::Internal))?;
+        match own.then(|| unread(&response)).flatten() {
+            Some(failure) => Err(failure),
+            None => Ok(response),
         }
+    }
+
+    /// Lets a call in, or says why not.
+    fn admit(&self, request: &mut Request<Body>) -> Result<SemaphorePermit<'_>, Failure> {
         if let Some(token) = &self.token {
             if !token.is_shown(request.headers()) {
                 return Err(Failure::new(ErrorReason::Unauthenticated));
             }
             request.extensions_mut().insert(Bearer);
         }
-        let permit = self.permits.try_acquire();
-        permit
-            .map(Some)
+        self.permits
+            .try_acquire()
             .map_err(|_| Failure::new(ErrorReason::Overloaded))
     }
 
@@ -220,6 +229,22 @@ impl Rules {
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
     }
+}
+
+/// What to say of a call that tonic refused before its handler: unlike ours, its errors have no details, they call
+/// unreadable bytes an internal error, and they tell how far the reading came.
+fn unread(response: &Response<Body>) -> Option<Failure> {
+    let headers = response.headers();
+    if headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let reason = match Code::from_bytes(headers.get("grpc-status")?.as_bytes()) {
+        Code::Internal => ErrorReason::MessageMalformed,
+        Code::OutOfRange => ErrorReason::MessageTooLarge,
+        Code::Unimplemented => ErrorReason::MethodNotFound,
+        _ => return None,
+    };
+    Some(Failure::new(reason))
 }
 
 /// Reads `grpc-timeout`: up to 8 digits and a unit. Anything else is as if it were not there.
@@ -238,19 +263,6 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
         b'n' => Duration::from_nanos(amount),
         _ => return None,
     })
-}
-
-/// What a handler answers, or a failure if it panics; the panic hook has logged the place.
-async fn unless_it_panics<T>(handler: impl Future<Output = T>) -> Result<T, Failure> {
-    let mut handler = pin!(handler);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(_) => Poll::Ready(Err(Failure::new(ErrorReason::Internal))),
-        }
-    })
-    .await
 }
 
 #[cfg(test)]

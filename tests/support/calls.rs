@@ -2,14 +2,23 @@
 
 use countersign_proto::v1::{
     self, ActivateVersionRequest, CreateSecretRequest, CreateSecretResponse, DeleteSecretRequest,
-    ListSecretsRequest, ListSecretsResponse, Mode, ReplayPolicy, RevokeVersionRequest, Secret,
-    UpdateSecretRequest, VerifyResponse, VersionState, sign_request::Input, verify_request::Proof,
+    ListSecretsRequest, ListSecretsResponse, Mode, ReplayPolicy, RevokeVersionRequest,
+    RotateSecretRequest, Secret, UpdateSecretRequest, VerifyResponse, VersionState,
+    sign_request::Input, verify_request::Proof,
 };
 use tonic::{Response, Status};
 
-use super::{Service, new_secret, user};
+use super::{Service, new_secret, rotation, user};
 
 impl Service {
+    /// A service with the secret `acme/chat`, and the hash of `user_1` under its first version.
+    pub async fn with_hash() -> (Self, String) {
+        let service = Self::start().await;
+        service.generate("acme/chat", "chatwoot.identity").await;
+        let hash = service.hash_of("acme/chat", "user_1").await;
+        (service, hash)
+    }
+
     /// Creates a secret with a generated key, REQUIRED if it has a mode; answers the key.
     pub async fn generate(&self, name: &str, scheme: &str) -> String {
         self.create(new_secret(name, scheme)).await.revealed_key
@@ -137,6 +146,15 @@ pub fn importing(name: &str, scheme: &str, key: &str) -> CreateSecretRequest {
     CreateSecretRequest {
         imported_key: key.to_owned(),
         ..new_secret(name, scheme)
+    }
+}
+
+/// A rotation that only stages the new version.
+pub fn staging(name: &str) -> RotateSecretRequest {
+    RotateSecretRequest {
+        ending: None,
+        stage: true,
+        ..rotation(name, 1)
     }
 }
 

@@ -2,9 +2,11 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bend;
 pub mod calls;
 pub mod canary;
 pub mod crypto;
+pub mod deliveries;
 pub mod process;
 pub mod refusal;
 
