@@ -5,13 +5,15 @@ mod support;
 use std::sync::Arc;
 
 use VersionState::{Active, Grace, Retired, Revoked};
-use countersign_proto::v1::{RotateSecretRequest, RotateSecretResponse, VersionState};
+use countersign_proto::v1::{
+    Mode, RotateSecretRequest, RotateSecretResponse, Secret, VersionState,
+};
 use support::{
     Service,
     calls::staging,
-    crypto::key_text,
+    crypto::{hex_hmac, key_text},
     emergency, new_secret,
-    refusal::{failed, refusal},
+    refusal::{failed, invalid, refusal},
     request_id, rotation,
 };
 use tokio::task::JoinSet;
@@ -167,4 +169,56 @@ async fn d08_another_request_does_not_read_a_key_again() {
     };
     let taken = failed(Code::AlreadyExists, "SECRET_EXISTS");
     assert_eq!(refusal(service.try_create(other).await, &key), taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_creations_of_one_name_one_wins() {
+    let service = Arc::new(Service::start().await);
+    let mut racers = JoinSet::new();
+    for _ in 0..30 {
+        let service = service.clone();
+        let request = new_secret("acme/chat", "chatwoot.identity");
+        racers.spawn(async move { service.try_create(request).await });
+    }
+    let answers = racers.join_all().await;
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), lost.len()), (1, 29));
+    for answer in lost {
+        let taken = failed(Code::AlreadyExists, "SECRET_EXISTS");
+        assert_eq!(refusal(answer, ""), taken);
+    }
+    // The key that was answered is the one that signs.
+    let key = &won[0].as_ref().unwrap().revealed_key;
+    let hash = hex_hmac(key.as_bytes(), b"user_1");
+    assert_eq!(service.hash_of("acme/chat", "user_1").await, hash);
+}
+
+#[tokio::test]
+async fn an_update_of_an_older_state_is_aborted_and_changes_nothing() {
+    let service = Service::start().await;
+    service.generate("acme/chat", "chatwoot.identity").await;
+    let read = service.secret("acme/chat").await;
+    service.rotate(rotation("acme/chat", 60)).await;
+    let stale = Secret {
+        mode: Mode::Off.into(),
+        ..read
+    };
+    let refused = service.try_update(stale, &["mode"]).await;
+    let aborted = failed(Code::Aborted, "ETAG_MISMATCH");
+    assert_eq!(refusal(refused, ""), aborted);
+    let current = service.secret("acme/chat").await;
+    assert_eq!(current.mode(), Mode::Required);
+    for path in [
+        "name",
+        "scheme",
+        "versions",
+        "parameters",
+        "etag",
+        "canary-4d61c7",
+    ] {
+        let refused = service.try_update(current.clone(), &[path]).await;
+        assert_eq!(refusal(refused, path), invalid("update_mask"), "{path}");
+    }
+    let changed = service.try_update(current.clone(), &["labels"]).await;
+    assert_eq!(changed.unwrap().etag, current.etag, "nothing was changed");
 }
