@@ -2,7 +2,10 @@
 
 mod support;
 
-use countersign_proto::v1::{Reason, Replay, ReplayPolicy};
+use countersign_proto::v1::{
+    BatchVerifyItem, BatchVerifyRequest, Reason, Replay, ReplayPolicy, VerifyWebhookRequest,
+    batch_verify_item::Check, batch_verify_result, verify_webhook_request::Payload,
+};
 use support::{
     Options, Service,
     calls::{header, value_of, with_header},
@@ -208,4 +211,35 @@ async fn w28_a_retry_is_not_new_again_once_the_first_delivery_has_left_the_windo
     service.at(891);
     let late = service.check("acme/hook", &retry, BODY).await;
     assert_eq!(late, refused(Reason::TimestampTooOld));
+}
+
+#[tokio::test]
+async fn w26_a_delivery_that_stands_twice_in_a_batch_is_taken_once() {
+    let service = Service::start().await;
+    let name = "acme/hook";
+    service
+        .webhook(name, "standard.webhook", ReplayPolicy::Deny)
+        .await;
+    let request = VerifyWebhookRequest {
+        secret: name.to_owned(),
+        headers: service.headers(name, BODY).await,
+        payload: Some(Payload::Body(BODY.into())),
+        ..Default::default()
+    };
+    let item = BatchVerifyItem {
+        check: Some(Check::VerifyWebhook(request)),
+    };
+    let items = vec![item; 3];
+    let mut client = service.proofs.clone();
+    let answered = client.batch_verify(BatchVerifyRequest { items }).await;
+    let results = answered.unwrap().into_inner().results;
+    let outcomes: Vec<_> = results
+        .into_iter()
+        .map(|result| match result.outcome {
+            Some(batch_verify_result::Outcome::VerifyWebhook(answer)) => outcome(&answer),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let again = denied(Replay::Duplicate);
+    assert_eq!(outcomes, [FIRST, again, again]);
 }
