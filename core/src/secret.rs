@@ -346,7 +346,11 @@ impl Secret {
         VersionUse { number, state }
     }
 
-    fn webhook_rules(&self) -> Result<&WebhookRules, MisfitError> {
+    /// The rules of its webhooks.
+    ///
+    /// # Errors
+    /// The secret is no webhook secret.
+    pub fn webhook_rules(&self) -> Result<&WebhookRules, MisfitError> {
         match &self.scheme.rules {
             Rules::Webhook(rules) => Ok(rules),
             _ => Err(MisfitError::Purpose),

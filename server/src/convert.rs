@@ -7,7 +7,8 @@ use countersign_core::{
     name::NameError,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::VersionState,
-    verdict::{Decision, Shield, Trust, VersionUse},
+    template::Variable,
+    verdict::{Decision, IdentityVerdict, Shield, Trust, VersionUse},
 };
 use countersign_proto::v1;
 
@@ -265,4 +266,31 @@ pub(crate) fn reason_to_wire(reason: Reason) -> v1::Reason {
         Reason::Replayed => v1::Reason::Replayed,
         Reason::NoLiveVersion => v1::Reason::NoLiveVersion,
     }
+}
+
+/// The verdict on an identity.
+pub(crate) fn verdict_to_wire(verdict: IdentityVerdict) -> v1::VerifyResponse {
+    v1::VerifyResponse {
+        decision: decision_to_wire(verdict.decision).into(),
+        trust: trust_to_wire(verdict.trust).into(),
+        shield: shield_to_wire(verdict.shield).into(),
+        reason: verdict
+            .reason
+            .map_or(v1::Reason::Unspecified, reason_to_wire)
+            .into(),
+        verified: verdict.verified.and_then(identity_to_wire),
+        claimed: identity_to_wire(verdict.claimed),
+        version: verdict.version.map(version_to_wire),
+        proof_expire_time: verdict.proof_expire_time.map(timestamp_to_wire),
+    }
+}
+
+/// What a signature covers.
+pub(crate) fn part_to_wire(part: Variable) -> i32 {
+    match part {
+        Variable::Body => v1::ProvenPart::Body,
+        Variable::Timestamp => v1::ProvenPart::Timestamp,
+        Variable::Id => v1::ProvenPart::Id,
+    }
+    .into()
 }

@@ -11,6 +11,8 @@ use std::{
 use countersign_core::{Timestamp, key::Tag};
 use sha2::{Digest, Sha256};
 
+use crate::gate::RequestId;
+
 const SHARDS: usize = 16;
 
 /// How long a delivery is remembered whose scheme has no time after which it would be refused anyway.
@@ -54,7 +56,13 @@ struct Seen {
     body: u64,
     /// The minute in which it may be forgotten.
     end: i64,
+    /// The call that brought it first.
+    call: Call,
 }
+
+/// One check of one call, by the caller's `x-request-id`. When an answer was lost, the repeat has the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call(u64);
 
 #[derive(Default)]
 struct Shard {
@@ -81,11 +89,18 @@ impl ReplayRecord {
         }
     }
 
-    /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it.
+    /// The check at `index` of a call.
+    pub(crate) fn call_of(&self, id: &RequestId, index: usize) -> Call {
+        Call(self.hasher.hash_one((id.as_bytes(), index)))
+    }
+
+    /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it. The call that
+    /// brought it first is answered alike when it is repeated.
     pub(crate) fn note(
         &self,
         secret: i64,
         delivery: Identity<'_>,
+        call: Call,
         retention: Duration,
         now: Timestamp,
     ) -> Sighting {
@@ -105,14 +120,15 @@ impl ReplayRecord {
             Some(seen) => {
                 // The sender tried again with a later timestamp, and that delivery can be replayed for longer.
                 seen.end = seen.end.max(end);
-                match seen.body == body {
-                    true => Sighting::Duplicate,
-                    false => Sighting::Conflict,
+                match (seen.body == body, seen.call == call) {
+                    (true, true) => Sighting::First,
+                    (true, false) => Sighting::Duplicate,
+                    (false, _) => Sighting::Conflict,
                 }
             }
             None if is_full => Sighting::Full,
             None => {
-                shard.seen.insert(key, Seen { body, end });
+                shard.seen.insert(key, Seen { body, end, call });
                 shard.by_end.entry(end).or_default().push(key);
                 Sighting::First
             }
@@ -153,6 +169,8 @@ fn first_half(digest: &[u8]) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use countersign_core::Key;
     use zeroize::Zeroizing;
 
@@ -162,7 +180,23 @@ mod tests {
 
     fn note(record: &ReplayRecord, id: &str, body: &[u8], now: i64) -> Sighting {
         let now = Timestamp::from_unix_secs(now);
-        record.note(1, Identity::Id { id, body }, RETENTION, now)
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = Call(CALLS.fetch_add(1, Ordering::Relaxed));
+        record.note(1, Identity::Id { id, body }, call, RETENTION, now)
+    }
+
+    #[test]
+    fn the_call_whose_answer_was_lost_is_answered_alike() {
+        let record = ReplayRecord::new(1000);
+        let now = Timestamp::from_unix_secs(0);
+        let note = |call, body: &[u8]| {
+            let delivery = Identity::Id { id: "a", body };
+            record.note(1, delivery, Call(call), RETENTION, now)
+        };
+        assert_eq!(note(1, b"1"), Sighting::First);
+        assert_eq!(note(1, b"1"), Sighting::First);
+        assert_eq!(note(1, b"2"), Sighting::Conflict);
+        assert_eq!(note(2, b"1"), Sighting::Duplicate);
     }
 
     #[test]
@@ -216,7 +250,7 @@ mod tests {
         let tag = Key::new(Zeroizing::new(vec![1; 32])).tag(&[b"text"]);
         let now = Timestamp::from_unix_secs(0);
         for secret in [1, 2] {
-            let seen = record.note(secret, Identity::Signed(&tag), RETENTION, now);
+            let seen = record.note(secret, Identity::Signed(&tag), Call(1), RETENTION, now);
             assert_eq!(seen, Sighting::First);
         }
     }

@@ -1,4 +1,4 @@
-//! The key ring: every secret that serves, in memory. Readers take no lock; a change replaces one entry.
+//! The key ring: every secret that serves, in memory. Whoever asks for one takes no lock; a change replaces one entry.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,10 +12,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use countersign_core::{
-    Catalogue, Secret, SecretName, Timestamp, policy::Policy, secret::KeyVersion,
+    Catalogue, Secret, SecretName, Timestamp,
+    policy::{Policy, ReplayPolicy},
+    secret::KeyVersion,
 };
 
-use crate::store::{SecretRecord, UseTimes, VersionRecord};
+use crate::store::{SecretRecord, Settings, UseTimes, VersionRecord};
 
 /// A change copies one of these, so more of them make changes cheaper.
 const SHARDS: usize = 256;
@@ -29,6 +31,8 @@ pub(crate) struct Entry {
     pub secret: Secret,
     /// What is shown; its keys have gone into `secret`.
     pub record: SecretRecord,
+    /// From when on the replay record knows every delivery that was accepted.
+    pub replay_since: Timestamp,
     /// When each version was last used, in the order of the record.
     uses: Box<[Arc<Uses>]>,
 }
@@ -75,14 +79,19 @@ impl KeyRing {
     }
 
     /// Takes in what the store held when it was opened.
-    pub(crate) fn load(&self, records: Vec<SecretRecord>, corrupt: Vec<SecretName>) {
+    pub(crate) fn load(
+        &self,
+        records: Vec<SecretRecord>,
+        corrupt: Vec<SecretName>,
+        now: Timestamp,
+    ) {
         let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
         let mut names = write(&self.names);
         let mut broken = write(&self.corrupt);
         broken.extend(corrupt);
         for record in records {
             let name = record.name.clone();
-            if let Some(entry) = Entry::new(record, None) {
+            if let Some(entry) = Entry::new(record, None, now) {
                 shards[self.shard_of(name.as_str())].insert(name.clone(), Arc::new(entry));
                 names.insert(name);
             } else {
@@ -108,12 +117,16 @@ impl KeyRing {
         }
     }
 
-    /// Puts the new state of a secret in the place of the old one. The times of use go on.
+    /// Puts the new state of a secret in the place of the old one. The times of use go on. A state that is not
+    /// understood ends the old one all the same: it may have ended a key.
     pub(crate) fn publish(&self, record: SecretRecord) {
         let name = record.name.clone();
         let old = self.secret(name.as_str()).ok();
-        let Some(entry) = Entry::new(record, old.as_deref()) else {
-            tracing::error!(secret = %name, "a committed key is not understood; the secret keeps its old state");
+        let since = record.update_time;
+        let Some(entry) = Entry::new(record, old.as_deref(), since) else {
+            tracing::error!(secret = %name, "the scheme or a key of the secret is not understood");
+            self.remove(&name);
+            write(&self.corrupt).insert(name);
             return;
         };
         self.change(&name, |shard| {
@@ -140,9 +153,14 @@ impl KeyRing {
         limit: usize,
     ) -> (Vec<Arc<Entry>>, bool) {
         let names = read(&self.names);
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let prefix = namespace.unwrap_or_default();
+        let start = match &after {
+            Some(after) => Bound::Excluded(after.as_str()),
+            None => Bound::Included(prefix),
+        };
         let mut rest = names
-            .range((start, Bound::Unbounded))
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(|name| name.as_str().starts_with(prefix))
             .filter(|name| namespace.is_none_or(|namespace| name.namespace() == namespace));
         let page = rest
             .by_ref()
@@ -189,8 +207,9 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 }
 
 impl Entry {
-    /// Prepares the keys of a record. `None` when its scheme is unknown or a key does not decode.
-    fn new(mut record: SecretRecord, old: Option<&Self>) -> Option<Self> {
+    /// Prepares the keys of a record, whose deliveries the replay record knows from `since` unless it knew them
+    /// before. `None` when its scheme is unknown or a key does not decode.
+    fn new(mut record: SecretRecord, old: Option<&Self>, since: Timestamp) -> Option<Self> {
         let scheme = Catalogue::builtin().scheme(&record.scheme)?.clone();
         let mut keys = Vec::with_capacity(record.versions.len());
         for version in &record.versions {
@@ -218,6 +237,10 @@ impl Entry {
             version.key = None;
         }
         let settings = &record.settings;
+        let replay_since = match same {
+            Some(old) if old.tracks_as(settings) => old.replay_since,
+            _ => since,
+        };
         let secret = Secret {
             name: record.name.clone(),
             scheme,
@@ -233,8 +256,16 @@ impl Entry {
         Some(Self {
             secret,
             record,
+            replay_since,
             uses,
         })
+    }
+
+    /// Whether the replay record was kept so far as these settings need it.
+    fn tracks_as(&self, settings: &Settings) -> bool {
+        let old = &self.record.settings;
+        old.replay.is_some_and(|replay| replay != ReplayPolicy::Off)
+            && (old.tolerance, old.timestamp_unit) == (settings.tolerance, settings.timestamp_unit)
     }
 
     /// Notes that a version signed.

@@ -204,12 +204,11 @@ fn open(
         Published::Changed(record) => published.publish(SecretRecord::clone(&record)),
         Published::Deleted(name) => published.remove(&name),
     })?;
-    ring.load(opened.records, opened.corrupt);
+    ring.load(opened.records, opened.corrupt, clock.now());
     Ok(Arc::new(Shared {
         ring,
         store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
-        start_time: clock.now(),
         limits,
         clock,
         key_policy,

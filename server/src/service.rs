@@ -7,8 +7,6 @@ mod settings;
 
 use std::{sync::Arc, time::Duration};
 
-use countersign_core::Timestamp;
-
 use crate::{
     clock::Clock,
     config::Limits,
@@ -41,8 +39,6 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub clock: Clock,
     pub key_policy: KeyPolicy,
-    /// When this process began to see deliveries.
-    pub start_time: Timestamp,
 }
 
 impl Shared {

@@ -1,0 +1,150 @@
+//! Sign.
+
+use countersign_core::{
+    Purpose, Timestamp,
+    secret::{MisfitError, SignError, Signed},
+    token::SignTokenError,
+    webhook::is_id,
+};
+use countersign_proto::v1::{self, SignRequest, SignResponse, sign_request::Input};
+
+use super::{Shared, misfit_failure};
+use crate::{
+    convert,
+    failure::{ErrorReason, Failure},
+    gate::RequestId,
+    ring::Entry,
+};
+
+impl Shared {
+    pub(super) fn sign(
+        &self,
+        request: SignRequest,
+        rpc_id: &RequestId,
+    ) -> Result<SignResponse, Failure> {
+        convert::check_name("secret", &request.secret)?;
+        let entry = self.secret(&request.secret)?;
+        let ttl = request
+            .ttl
+            .map(|ttl| convert::duration("ttl", ttl))
+            .transpose()?;
+        let input = request
+            .input
+            .ok_or_else(|| Failure::field("input", "identity, webhook or resource_id"))?;
+        if ttl.is_some() && entry.secret.scheme.purpose() != Purpose::IdentityToken {
+            return Err(Failure::field("ttl", "only tokens have one"));
+        }
+        let now = self.clock.now();
+        let response = match input {
+            Input::Identity(identity) => {
+                let max = self.limits.max_identifier_bytes;
+                let identity = convert::identity("identity", Some(identity), max)?;
+                let signed = entry
+                    .secret
+                    .sign_identity(&identity, ttl, now)
+                    .map_err(|error| sign_failure(error, "identity"))?;
+                if entry.secret.scheme.purpose() == Purpose::IdentityToken {
+                    answer(signed, |response, token| response.token = token)
+                } else {
+                    answer(signed, |response, hash| response.hash = hash)
+                }
+            }
+            Input::ResourceId(id) => {
+                convert::plain_text("resource_id", &id, self.limits.max_identifier_bytes)?;
+                let signed = entry.secret.sign_resource_id(&id);
+                let signed = signed.map_err(|error| sign_failure(error, "resource_id"))?;
+                answer(signed, |response, id| response.resource_id = id)
+            }
+            Input::Webhook(webhook) => self.sign_webhook(&entry, webhook, now)?,
+        };
+        let version = response
+            .version
+            .as_ref()
+            .map_or(0, |version| version.number);
+        entry.signed(version, now);
+        tracing::debug!(request_id = %rpc_id, secret = %entry.secret.name, version, "signed");
+        Ok(response)
+    }
+
+    fn sign_webhook(
+        &self,
+        entry: &Entry,
+        webhook: v1::WebhookToSign,
+        now: Timestamp,
+    ) -> Result<SignResponse, Failure> {
+        self.check_body("webhook.body", &webhook.body)?;
+        let rules = entry.secret.webhook_rules().map_err(purpose)?;
+        if rules.id.is_none() && !webhook.id.is_empty() {
+            return Err(Failure::field("webhook.id", "unset: the scheme has none"));
+        }
+        if rules.timestamp.is_none() && webhook.timestamp.is_some() {
+            return Err(Failure::field(
+                "webhook.timestamp",
+                "unset: the scheme has none",
+            ));
+        }
+        let id = if webhook.id.is_empty() {
+            crate::random::id("msg_").map_err(|_| Failure::new(ErrorReason::Internal))?
+        } else {
+            webhook.id
+        };
+        if !is_id(&id) {
+            return Err(Failure::field(
+                "webhook.id",
+                "1 to 128 characters of A-Z a-z 0-9 _ -",
+            ));
+        }
+        let time = match webhook.timestamp {
+            Some(time) => convert::timestamp("webhook.timestamp", time)?,
+            None => now,
+        };
+        let signed = entry
+            .secret
+            .sign_webhook(&id, &webhook.body, time)
+            .map_err(|error| sign_failure(error, "webhook.body"))?;
+        Ok(answer(signed, |response, headers| {
+            response.headers = headers
+                .into_iter()
+                .map(|(name, value)| v1::Header { name, value })
+                .collect();
+        }))
+    }
+}
+
+fn answer<T>(signed: Signed<T>, set: impl FnOnce(&mut SignResponse, T)) -> SignResponse {
+    let mut response = SignResponse {
+        version: Some(convert::version_to_wire(signed.version)),
+        expire_time: signed.expire_time.map(convert::timestamp_to_wire),
+        ..SignResponse::default()
+    };
+    set(&mut response, signed.value);
+    response
+}
+
+fn purpose(misfit: MisfitError) -> Failure {
+    misfit_failure(misfit, "webhook")
+}
+
+/// `field` is what was to be signed.
+fn sign_failure(error: SignError, field: &'static str) -> Failure {
+    match error {
+        SignError::Misfit(MisfitError::Empty(_)) if field == "resource_id" => {
+            Failure::field(field, "not empty")
+        }
+        SignError::Misfit(misfit) => misfit_failure(misfit, field),
+        SignError::NoActiveVersion => Failure::new(ErrorReason::NoActiveVersion),
+        SignError::SigningInput => Failure::new(ErrorReason::SigningInputRefused).at(field),
+        SignError::TtlUnsupported => Failure::field("ttl", error.to_string()),
+        SignError::Token(error) => {
+            let field = match error {
+                SignTokenError::InvalidId => "identity.id",
+                SignTokenError::ReservedClaim
+                | SignTokenError::TooDeep
+                | SignTokenError::TooLong => "identity.attributes",
+                SignTokenError::Lifetime => "ttl",
+                _ => field,
+            };
+            Failure::field(field, error.to_string())
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Verify.
+
+use countersign_core::secret::Proof;
+use countersign_proto::v1::{self, VerifyRequest, VerifyResponse, verify_request};
+
+use super::{Shared, misfit_failure};
+use crate::{convert, failure::Failure, gate::RequestId, ring::Entry};
+
+impl Shared {
+    pub(super) fn verify(
+        &self,
+        request: VerifyRequest,
+        rpc_id: &RequestId,
+    ) -> Result<VerifyResponse, Failure> {
+        convert::check_name("secret", &request.secret)?;
+        let max = self.limits.max_identifier_bytes;
+        let claimed = convert::identity("claimed", request.claimed, max)?;
+        let proof = match &request.proof {
+            Some(verify_request::Proof::Hash(hash)) => {
+                self.check_proof("hash", hash)?;
+                Some(Proof::Hash(hash))
+            }
+            Some(verify_request::Proof::Token(token)) => {
+                self.check_proof("token", token)?;
+                Some(Proof::Token(token))
+            }
+            None => None,
+        };
+        let entry = self.secret(&request.secret)?;
+        let now = self.clock.now();
+        let verdict = entry
+            .secret
+            .verify(claimed, proof, now)
+            .map_err(|misfit| misfit_failure(misfit, "claimed"))?;
+        if let Some(version) = verdict.version {
+            entry.verified(version.number, now);
+        }
+        let response = convert::verdict_to_wire(verdict);
+        log_verdict(rpc_id, &entry, &response);
+        Ok(response)
+    }
+
+    fn check_proof(&self, field: &'static str, proof: &str) -> Result<(), Failure> {
+        let max = self.limits.max_token_bytes;
+        if proof.len() > max {
+            return Err(Failure::field(field, format!("at most {max} bytes")));
+        }
+        Ok(())
+    }
+}
+
+/// A refusal is worth a line; an acceptance is, when somebody looks closely.
+fn log_verdict(rpc_id: &RequestId, entry: &Entry, response: &VerifyResponse) {
+    let secret = &entry.secret.name;
+    let decision = response.decision().as_str_name();
+    let trust = response.trust().as_str_name();
+    let reason = response.reason().as_str_name();
+    if response.reason() == v1::Reason::Unspecified {
+        let version = response.version.as_ref().map(|version| version.number);
+        tracing::debug!(request_id = %rpc_id, %secret, version, decision, trust, "verified");
+    } else {
+        tracing::info!(request_id = %rpc_id, %secret, decision, trust, reason, "not verified");
+    }
+}
