@@ -7,7 +7,8 @@ use serde::Deserialize;
 use crate::{
     hash::{HashRules, ResourceRules},
     key::{KeyDecoding, KeyFormat},
-    token::{Kid, TokenRules},
+    key_policy::{MIN_KEY_BYTES, MIN_TOKEN_KEY_BYTES},
+    token::{Kid, RulesError, TokenRules},
     webhook::WebhookRules,
 };
 
@@ -93,6 +94,9 @@ pub enum SchemeError {
     /// It is not TOML of the right shape.
     #[error("{0}")]
     Syntax(String),
+    /// The rules of a token contradict themselves.
+    #[error("{0}: {1}")]
+    Token(String, RulesError),
     /// A scheme has no rules, or rules for two purposes.
     #[error("{0}: a scheme has the rules of exactly one purpose")]
     Purpose(String),
@@ -136,6 +140,11 @@ impl SchemeEntry {
         let (Some(rules), None) = (rules.next(), rules.next()) else {
             return Err(SchemeError::Purpose(id));
         };
+        if let Rules::IdentityToken(rules) = &rules {
+            rules
+                .check()
+                .map_err(|error| SchemeError::Token(id.clone(), error))?;
+        }
         let scheme = Scheme {
             id,
             title: self.title,
@@ -166,8 +175,8 @@ impl Scheme {
     #[must_use]
     pub fn min_key_bytes(&self) -> usize {
         match self.rules {
-            Rules::IdentityToken(_) => 32,
-            _ => 16,
+            Rules::IdentityToken(_) => MIN_TOKEN_KEY_BYTES,
+            _ => MIN_KEY_BYTES,
         }
     }
 

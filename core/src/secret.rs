@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Identity, Key, Reason, SecretName, Timestamp,
+    Catalogue, Identity, Key, Reason, SecretName, Timestamp,
     hash::{Field, HashRules},
     policy::{Mode, Policy},
     rotation::VersionState,
@@ -76,8 +76,8 @@ pub enum SignError {
     /// A ttl was given for a proof without a time.
     #[error("only tokens have a ttl")]
     TtlUnsupported,
-    /// The text is also the signing input of a token, and the key may be one that signs tokens.
-    #[error("the text is the signing input of a token")]
+    /// The text would be a proof of another scheme, and the vendor issues one key for both.
+    #[error("the text would be a proof of another scheme that has the same key")]
     SigningInput,
     /// The token cannot be made.
     #[error(transparent)]
@@ -295,6 +295,10 @@ impl Secret {
                 proof.expire_time,
                 now,
             ),
+            // The token is somebody else's; whoever claims this id has proven nothing.
+            Err(Reason::SubjectMismatch) => {
+                refused(mode, Finding::Bad, Reason::SubjectMismatch, claimed)
+            }
             Err(reason) => {
                 let claimed = with_readable_claims(rules, claimed, token);
                 refused(mode, Finding::Bad, reason, claimed)
@@ -361,16 +365,26 @@ impl Secret {
         Freshness::new(rules, self.policy.tolerance, self.policy.timestamp_unit)
     }
 
-    /// Refuses to sign nothing, and, where the vendor issues one key for tokens too, what would be a token.
+    /// Refuses to sign nothing, and, where the vendor issues one key for several schemes, what would be a proof of
+    /// another one: the signing input of a token, or the signed text of a delivery.
     fn guard(&self, field: Option<Field>, text: &[u8]) -> Result<(), SignError> {
-        match field {
-            Some(field) if text.is_empty() => Err(MisfitError::Empty(field).into()),
-            _ if !self.scheme.shares_key_with.is_empty()
-                && token::looks_like_signing_input(text) =>
-            {
-                Err(SignError::SigningInput)
-            }
-            _ => Ok(()),
+        if let Some(field) = field
+            && text.is_empty()
+        {
+            return Err(MisfitError::Empty(field).into());
+        }
+        let mut siblings = self.scheme.shares_key_with.iter();
+        let is_proof = |id: &String| {
+            let scheme = Catalogue::builtin().scheme(id);
+            scheme.is_some_and(|scheme| match &scheme.rules {
+                Rules::IdentityToken(_) => token::looks_like_signing_input(text),
+                Rules::Webhook(rules) => rules.signed_text.may_be(text),
+                Rules::IdentityHash(_) | Rules::ResourceId(_) => false,
+            })
+        };
+        match siblings.any(is_proof) {
+            true => Err(SignError::SigningInput),
+            false => Ok(()),
         }
     }
 }
@@ -425,11 +439,15 @@ fn verdict(
     }
 }
 
-/// The claimed fields under those of a token that proves nothing: the token's win, as with the vendors' widgets.
+/// What is claimed beside or by a token that proves nothing: the token's fields before the plain ones, as with the
+/// vendors' widgets. Two different ids are two people, and one person is not made of both: the token's stands.
 fn with_readable_claims(rules: &TokenRules, mut claimed: Identity, token: &str) -> Identity {
     let Some(claims) = token::claims_unverified(rules, token) else {
         return claimed;
     };
+    if !claims.id.is_empty() && !claimed.id.is_empty() && claims.id != claimed.id {
+        return claims;
+    }
     for (field, claim) in [
         (&mut claimed.id, claims.id),
         (&mut claimed.email, claims.email),

@@ -55,6 +55,27 @@ impl Template {
         self.parts.contains(&Part::Variable(variable))
     }
 
+    /// Whether a text could be a signed text of this template. A body may be anything, so what follows one is not
+    /// looked at.
+    #[must_use]
+    pub fn may_be(&self, text: &[u8]) -> bool {
+        let mut rest = text;
+        for part in &self.parts {
+            let taken = match part {
+                Part::Literal(literal) if rest.starts_with(literal.as_bytes()) => literal.len(),
+                Part::Literal(_) => return false,
+                Part::Variable(Variable::Body) => return true,
+                Part::Variable(Variable::Timestamp) => run_of(rest, |byte| byte.is_ascii_digit()),
+                Part::Variable(Variable::Id) => run_of(rest, is_id_byte),
+            };
+            if taken == 0 {
+                return false;
+            }
+            rest = &rest[taken..];
+        }
+        rest.is_empty()
+    }
+
     /// Lays the parts of the signed text into `buffer`, with `value` giving each variable's bytes.
     pub fn fill<'b, 'a: 'b>(
         &'a self,
@@ -89,6 +110,15 @@ impl TryFrom<String> for Template {
     }
 }
 
+/// Whether a byte may stand in a delivery id.
+pub(crate) fn is_id_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn run_of(text: &[u8], belongs: impl Fn(&u8) -> bool) -> usize {
+    text.iter().take_while(|byte| belongs(byte)).count()
+}
+
 fn next_part(text: &str) -> Result<(Part, &str), TemplateError> {
     let Some(open) = text.strip_prefix('{') else {
         let end = text.find('{').unwrap_or(text.len());
@@ -121,6 +151,22 @@ mod tests {
             _ => b"{}",
         });
         assert_eq!(parts.concat(), b"v0:12:{}");
+    }
+
+    #[test]
+    fn a_text_may_be_a_signed_text_or_not() {
+        let template = Template::try_from("{id}.{timestamp}.{body}".to_owned()).unwrap();
+        for (text, may) in [
+            ("msg_1.12.{}", true),
+            ("msg_1.12.", true),
+            ("msg_1.12", false),
+            ("msg 1.12.x", false),
+            (".12.x", false),
+            ("msg_1.a.x", false),
+            ("", false),
+        ] {
+            assert_eq!(template.may_be(text.as_bytes()), may, "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     Key, Reason, Timestamp,
     key::{TAG_BYTES, Tag},
     policy::TimestampUnit,
-    template::{MAX_PARTS, Variable},
+    template::{MAX_PARTS, Variable, is_id_byte},
     time::{MAX_UNIX_SECS, millis},
 };
 
@@ -327,10 +327,7 @@ impl Signatures {
 /// timestamp of a signed text.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    (1..=MAX_ID_BYTES).contains(&text.len()) && text.as_bytes().iter().all(is_id_byte)
 }
 
 #[cfg(test)]

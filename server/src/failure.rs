@@ -55,14 +55,14 @@ error_reasons! {
     KeyLength = "KEY_LENGTH", InvalidArgument, "the imported key is too short or too long";
     WeakKey = "WEAK_KEY", InvalidArgument, "the imported key is publicly known or trivial";
     KeyReused = "KEY_REUSED", InvalidArgument, "a version of this or another secret has the same key";
-    SigningInputRefused = "SIGNING_INPUT_REFUSED", InvalidArgument, "the text to sign is the signing input of a token";
+    SigningInputRefused = "SIGNING_INPUT_REFUSED", InvalidArgument, "the text to sign would be a proof of another scheme that has the same key";
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, "the bearer token is missing or wrong";
     SecretNotFound = "SECRET_NOT_FOUND", NotFound, "no such secret, or not for this caller";
     VersionNotFound = "VERSION_NOT_FOUND", NotFound, "the secret has no such version";
     SchemeNotFound = "SCHEME_NOT_FOUND", NotFound, "no such scheme";
     SecretExists = "SECRET_EXISTS", AlreadyExists, "the name is in use";
     RequestIdConflict = "REQUEST_ID_CONFLICT", AlreadyExists, "the request_id was used with other arguments";
-    RequestIdExpired = "REQUEST_ID_EXPIRED", FailedPrecondition, "the request_id was used more than 24 hours ago";
+    RequestIdExpired = "REQUEST_ID_EXPIRED", FailedPrecondition, "the request_id was used more than 24 hours ago, or its secret was deleted";
     PurposeMismatch = "PURPOSE_MISMATCH", FailedPrecondition, "the secret's scheme has another purpose";
     NoActiveVersion = "NO_ACTIVE_VERSION", FailedPrecondition, "no version may sign; rotate the secret";
     TooManyLiveVersions = "TOO_MANY_LIVE_VERSIONS", FailedPrecondition, "wait for a grace to end, revoke a version, or rotate in an emergency";

@@ -172,12 +172,13 @@ where
         let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
+            let method = rules.own_method(&request);
             let answered = rules.answer(&mut inner, request).await;
-            let mut response = answered.unwrap_or_else(|failure| {
-                let reason = failure.reason().as_str();
-                tracing::info!(request_id = %id, reason, "answered at the gate");
-                Status::from(failure).into_http()
-            });
+            let mut response =
+                answered.unwrap_or_else(|failure| Status::from(failure).into_http());
+            if let Some(method) = method {
+                log_failure(&id, &method, response.headers());
+            }
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
         })

@@ -253,6 +253,15 @@ fn a_hash_has_no_time_to_live() {
 }
 
 #[test]
+fn j68_a_key_that_also_signs_deliveries_signs_no_signed_text_of_one() {
+    let signed = |scheme, id| active(scheme).sign_identity(&of_id(id), None, NOW).map(|_| ());
+    let delivery = r#"1700000000000.{"type":"message.sent"}"#;
+    assert_eq!(signed("talkjs.user-hash", delivery), Err(SignError::SigningInput));
+    assert_eq!(signed("talkjs.user-hash", "1700000000000"), Ok(()));
+    assert_eq!(signed("chatwoot.identity", delivery), Ok(()));
+}
+
+#[test]
 fn token_j68_a_key_that_also_signs_tokens_signs_no_signing_input() {
     let input = of_id("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0");
     let signed = |scheme| active(scheme).sign_identity(&input, None, NOW).map(|_| ());

@@ -12,6 +12,9 @@ const MAX_VALUES: usize = 1024;
 /// The largest whole number that a JSON number of the wire, a double, holds exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
+/// The same as an integer.
+const MAX_EXACT: u64 = 9_007_199_254_740_991;
+
 /// Attributes of a caller as JSON.
 ///
 /// # Errors
@@ -76,7 +79,7 @@ fn to_wire(value: serde_json::Value) -> Value {
     let kind = match value {
         serde_json::Value::Null => Kind::NullValue(0),
         serde_json::Value::Bool(value) => Kind::BoolValue(value),
-        serde_json::Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::Number(value) => number_to_wire(&value),
         serde_json::Value::String(value) => Kind::StringValue(value),
         serde_json::Value::Array(values) => Kind::ListValue(ListValue {
             values: values.into_iter().map(to_wire).collect(),
@@ -84,4 +87,41 @@ fn to_wire(value: serde_json::Value) -> Value {
         serde_json::Value::Object(map) => Kind::StructValue(map_to_struct(map)),
     };
     Value { kind: Some(kind) }
+}
+
+/// A whole number that a double would change goes out as its decimal text: two ids must not become one.
+fn number_to_wire(number: &Number) -> Kind {
+    let exact = match (number.as_i64(), number.as_u64()) {
+        (Some(whole), _) => whole.unsigned_abs() <= MAX_EXACT,
+        (None, Some(_)) => false,
+        (None, None) => true,
+    };
+    match number.as_f64() {
+        Some(double) if exact => Kind::NumberValue(double),
+        _ => Kind::StringValue(number.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_arrives_as_it_was_signed() {
+        let mut map = Map::new();
+        map.insert("small".to_owned(), 9_007_199_254_740_991_i64.into());
+        map.insert("large".to_owned(), 9_007_199_254_740_993_i64.into());
+        map.insert("huge".to_owned(), u64::MAX.into());
+        let fields = map_to_struct(map).fields;
+        let kind = |name: &str| fields[name].kind.clone();
+        assert_eq!(
+            kind("small"),
+            Some(Kind::NumberValue(9_007_199_254_740_991.0))
+        );
+        assert_eq!(
+            kind("large"),
+            Some(Kind::StringValue("9007199254740993".to_owned()))
+        );
+        assert_eq!(kind("huge"), Some(Kind::StringValue(u64::MAX.to_string())));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use countersign_core::{Rules, Scheme, name::is_segment, policy::ReplayPolicy};
+use countersign_core::{Rules, Scheme, name::is_segment, policy::ReplayPolicy, token::MAX_LEEWAY_SECS};
 
 use crate::{convert, failure::Failure, store::Settings};
 
@@ -10,7 +10,7 @@ use crate::{convert, failure::Failure, store::Settings};
 const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest leeway of a token.
-const MAX_LEEWAY: Duration = Duration::from_secs(600);
+const MAX_LEEWAY: Duration = Duration::from_secs(MAX_LEEWAY_SECS as u64);
 
 const MAX_LABELS: usize = 32;
 const MAX_VALUE_BYTES: usize = 256;
