@@ -33,7 +33,7 @@ advisories: $(TOOLS)/bin/cargo-deny
 	$(TOOLS)/bin/cargo-deny --workspace check advisories
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --package countersign-proto --bench '*'
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)

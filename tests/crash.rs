@@ -1,7 +1,8 @@
 //! The program is killed again and again under a stream of changes. No acknowledged change is ever lost, none is
 //! half there, and a retry of one whose answer was lost gives its one result.
 //!
-//! `COUNTERSIGN_CRASH_CYCLES` sets how often, `COUNTERSIGN_CRASH_SEED` repeats a run as far as time allows.
+//! `COUNTERSIGN_CRASH_CYCLES` sets how often, `COUNTERSIGN_CRASH_SECRETS` how many further secrets each start loads, and
+//! `COUNTERSIGN_CRASH_SEED` repeats a run as far as time allows.
 
 use std::{
     collections::BTreeMap,
@@ -481,16 +482,17 @@ fn look(site: &Site) -> Book {
     assert_eq!(count("SELECT count(*) FROM audit"), changes);
     assert_eq!(count("SELECT coalesce(max(n), 0) FROM audit"), changes);
     // A creation or rotation makes one version, one request row and one audit row, and nothing else makes any.
+    let versions = "SELECT name, number FROM versions JOIN secrets ON secrets.id = secret_id";
+    let requests = "SELECT name, version FROM requests JOIN secrets ON secrets.id = secret_id";
+    let audit =
+        "SELECT secret, version FROM audit WHERE method IN ('CreateSecret', 'RotateSecret')";
+    let made = count("SELECT count(*) FROM versions");
+    for other in [requests, audit] {
+        assert_eq!(count(&format!("SELECT count(*) FROM ({other})")), made);
+        let missing = format!("SELECT count(*) FROM ({versions} EXCEPT {other})");
+        assert_eq!(count(&missing), 0, "{missing}");
+    }
     for half in [
-        "SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id WHERE 1 != (
-           SELECT count(*) FROM audit WHERE audit.secret = secrets.name AND audit.version = versions.number
-           AND method IN ('CreateSecret', 'RotateSecret'))",
-        "SELECT count(*) FROM versions WHERE 1 != (
-           SELECT count(*) FROM requests
-           WHERE requests.secret_id = versions.secret_id AND requests.version = versions.number)",
-        "SELECT count(*) FROM audit WHERE method IN ('CreateSecret', 'RotateSecret') AND 1 != (
-           SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id
-           WHERE secrets.name = audit.secret AND versions.number = audit.version)",
         "SELECT count(*) FROM secrets WHERE delete_time IS NULL AND 1 != (
            SELECT count(*) FROM versions WHERE secret_id = secrets.id AND state = 'active')",
         "SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id
@@ -601,6 +603,9 @@ async fn f01_f02_no_kill_loses_or_halves_a_change() {
     let mut writers: Vec<_> = (0..WRITERS)
         .map(|number| Writer::new(number, seed))
         .collect();
+    let further = setting("COUNTERSIGN_CRASH_SECRETS").unwrap_or_default();
+    fill(&site, further).await;
+    *writers[0].changes.entry("CreateSecret").or_default() += further as usize;
     let (mut starts, mut early) = (Vec::new(), 0);
     let begin = Instant::now();
     for cycle in 1..=cycles {
@@ -634,6 +639,25 @@ async fn f01_f02_no_kill_loses_or_halves_a_change() {
         "seed {seed}, {early} more kills during a start; {}",
         told(cycles, begin, &writers, &starts)
     );
+}
+
+/// Makes secrets that nobody writes to, so that a start has more to load.
+async fn fill(site: &Site, count: u64) {
+    let running = site.serve().await;
+    let mut tasks = Vec::new();
+    for lane in 0..32 {
+        let client = site.client(&running).await;
+        tasks.push(tokio::spawn(async move {
+            for number in (lane..count).step_by(32) {
+                let new = support::new_secret(&format!("more/secret{number}"), "chatwoot.identity");
+                client.create_secret(new).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    running.kill();
 }
 
 fn setting(name: &str) -> Option<u64> {

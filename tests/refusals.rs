@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::TcpListener,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{PermissionsExt, chown, symlink},
     process::Command,
     time::Duration,
 };
@@ -165,6 +165,22 @@ fn a22_a_kek_behind_a_symlink_is_refused() {
         CONFIGURATION,
         &["key_encryption.key_file", "is a symlink"],
     );
+}
+
+/// Only root may give files away; as any other user there is nothing to try.
+#[test]
+fn a22_a_kek_or_token_of_another_user_is_refused() {
+    const NOBODY: u32 = 65_534;
+    for (file, key) in [
+        ("kek", "key_encryption.key_file"),
+        ("token", "auth.token_file"),
+    ] {
+        let site = Site::new();
+        if chown(site.path(file), Some(NOBODY), None).is_err() {
+            return;
+        }
+        refused(&site, CONFIGURATION, &[key, "belongs to another user"]);
+    }
 }
 
 #[test]

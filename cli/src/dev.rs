@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use clap::Args;
 use countersign_client::Client;
-use countersign_server::{Config, Server, telemetry};
+use countersign_server::{Config, Server, core_dump, telemetry};
 use tempfile::TempDir;
 
 use crate::{
@@ -39,14 +39,18 @@ pub(crate) async fn run(args: DevArgs, out: &mut dyn Write) -> anyhow::Result<Ex
     let folder = Folder::new(args.data_dir)?;
     let config = Config::dev(args.listen, folder.path())?;
     telemetry::init(&config.log);
+    core_dump::forbid();
     let server = Server::start(config).await?;
     let shown = tokio::select! {
-        shown = show(server.local_addr(), &folder, out) => shown,
+        shown = show(server.local_addr(), &folder, out) => {
+            if shown.is_ok() {
+                signals.next().await;
+            }
+            shown
+        }
+        // Told to end before all was shown.
         () = signals.next() => Ok(()),
     };
-    if shown.is_ok() {
-        signals.next().await;
-    }
     stop(server, &mut signals).await;
     shown.map(|()| Exit::Ok)
 }

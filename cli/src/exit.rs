@@ -7,7 +7,7 @@ use std::{
 };
 
 use countersign_client::{Code, Error};
-use countersign_server::ConfigErrors;
+use countersign_server::{ConfigErrors, StartError};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,10 @@ impl Exit {
         if let Some(error) = error.downcast_ref::<Error>() {
             return Self::of_call(error);
         }
-        let input = error.is::<Usage>() || error.is::<ConfigErrors>() || error.is::<io::Error>();
+        // A certificate that does not fit its key is only found when both are put to use.
+        let tls = matches!(error.downcast_ref(), Some(StartError::Tls));
+        let input =
+            tls || error.is::<Usage>() || error.is::<ConfigErrors>() || error.is::<io::Error>();
         if input { Self::Usage } else { Self::Software }
     }
 

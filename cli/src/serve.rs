@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use countersign_server::{Config, Overrides, Server, telemetry};
+use countersign_server::{Config, Overrides, Server, core_dump, telemetry};
 
 use crate::exit::Exit;
 
@@ -16,7 +16,8 @@ use crate::exit::Exit;
   countersign config check --config countersign.toml
   countersign serve --config countersign.toml
   COUNTERSIGN_LISTEN=127.0.0.1:50052 countersign serve --config countersign.toml
-SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once.")]
+SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once.
+It exits with 64 if the configuration is wrong, and with 70 if the store or the port cannot be used.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
@@ -60,6 +61,7 @@ impl SettingsArgs {
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let config = args.settings.load()?;
     telemetry::init(&config.log);
+    core_dump::forbid();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -1,14 +1,15 @@
 //! Names of secrets.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Longest name in bytes: 4 segments of 63 characters and the slashes between them.
 pub const MAX_NAME_BYTES: usize = 4 * 63 + 3;
 
 /// The name of a secret: 1 to 4 segments `[a-z0-9][a-z0-9._-]{0,62}` joined by `/`. The first segment is the
 /// namespace, the unit of isolation. A name is never used as a file path.
+/// Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecretName(Box<str>);
+pub struct SecretName(Arc<str>);
 
 /// The text is not a name. It says nothing about the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,12 @@ impl SecretName {
         } else {
             Err(NameError)
         }
+    }
+
+    /// Whether [`SecretName::parse`] would take the text.
+    #[must_use]
+    pub fn is_valid(text: &str) -> bool {
+        is_name(text)
     }
 
     /// The text.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_core::{
     Identity, Purpose, Reason, SecretName, Timestamp,
+    name::NameError,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::VersionState,
     verdict::{Decision, Shield, Trust, VersionUse},
@@ -19,6 +20,15 @@ pub(crate) use json::struct_to_map;
 /// A name of a secret.
 pub(crate) fn name(field: &'static str, text: &str) -> Result<SecretName, Failure> {
     SecretName::parse(text).map_err(|error| Failure::field(field, error.to_string()))
+}
+
+/// A name to look up. What is found by it needs no copy of it.
+pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Failure> {
+    if SecretName::is_valid(text) {
+        Ok(())
+    } else {
+        Err(Failure::field(field, NameError.to_string()))
+    }
 }
 
 /// Text of a caller that is signed or shown: bounded, without control characters.

@@ -5,17 +5,23 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    hash::{BuildHasher, RandomState},
+    panic::AssertUnwindSafe,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
@@ -25,7 +31,7 @@ use crate::{
 };
 
 /// Header of the request id, taken from a caller who sends a sane one, answered always.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Our own services; others (health, reflection) are open.
 const OWN_SERVICES: &str = "/countersign.";
@@ -41,18 +47,14 @@ impl RequestId {
         id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
     }
 
-    /// The caller's own id if it is 1 to 64 plain characters, else a new one.
-    fn from_headers(headers: &HeaderMap) -> Self {
+    /// The caller's own id if it is 1 to 64 plain characters, else the next of ours.
+    fn from_headers(headers: &HeaderMap, next: &AtomicU64) -> Self {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         match headers.get(REQUEST_ID) {
             Some(id) if (1..=64).contains(&id.len()) && id.as_bytes().iter().all(plain) => {
                 Self(id.clone())
             }
-            _ => {
-                let id = crate::random::id("").unwrap_or_else(|_| "-".to_owned());
-                let id = HeaderValue::from_str(&id);
-                Self(id.unwrap_or(HeaderValue::from_static("-")))
-            }
+            _ => Self(next.fetch_add(1, Ordering::Relaxed).into()),
         }
     }
 }
@@ -107,6 +109,8 @@ struct Rules {
     permits: Semaphore,
     default_deadline: Duration,
     max_deadline: Duration,
+    /// Begins anywhere, so that the ids of two runs differ. Nothing rests on nobody guessing them.
+    next_request_id: AtomicU64,
 }
 
 impl GateLayer {
@@ -117,6 +121,7 @@ impl GateLayer {
             permits: Semaphore::new(limits.max_concurrent_requests),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
+            next_request_id: RandomState::new().hash_one(()).into(),
         }))
     }
 }
@@ -139,12 +144,13 @@ pub(crate) struct Gate<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<Body>> for Gate<S>
+impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
-    B: http_body::Body<Data = tonic::codegen::Bytes> + Send + 'static,
-    B::Error: Into<tonic::codegen::StdError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -158,33 +164,15 @@ where
         let rules = self.rules.clone();
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let id = RequestId::from_headers(request.headers());
+        let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
-            let own = request.uri().path().starts_with(OWN_SERVICES);
-            let answered = match rules.admit(&mut request) {
-                Ok(permit) => {
-                    let deadline = rules.deadline(request.headers());
-                    let answered = tokio::time::timeout(deadline, inner.call(request)).await;
-                    drop(permit);
-                    answered.map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))
-                }
-                Err(failure) => Err(failure),
-            };
-            let answered = match answered {
-                Ok(Ok(response)) if own => unread(&response).map_or(Ok(response), Err),
-                Ok(Ok(response)) => Ok(response),
-                Ok(Err(never)) => match never {},
-                Err(failure) => Err(failure),
-            };
-            let mut response = match answered {
-                Ok(response) => response.map(Body::new),
-                Err(failure) => {
-                    let reason = failure.reason().as_str();
-                    tracing::info!(request_id = %id, reason, "refused at the gate");
-                    Status::from(failure).into_http()
-                }
-            };
+            let answered = rules.answer(&mut inner, request).await;
+            let mut response = answered.unwrap_or_else(|failure| {
+                let reason = failure.reason().as_str();
+                tracing::info!(request_id = %id, reason, "answered at the gate");
+                Status::from(failure).into_http()
+            });
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
         })
@@ -192,23 +180,44 @@ where
 }
 
 impl Rules {
-    /// Lets a call in, or says why not.
-    fn admit(
+    /// What the handler answers to a call that may come in, or why there is no such answer.
+    async fn answer<S>(
         &self,
-        request: &mut Request<Body>,
-    ) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Failure> {
-        if !request.uri().path().starts_with(OWN_SERVICES) {
-            return Ok(None);
+        handler: &mut S,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Failure>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let own = request.uri().path().starts_with(OWN_SERVICES);
+        let _permit = if own {
+            Some(self.admit(&mut request)?)
+        } else {
+            None
+        };
+        let deadline = self.deadline(request.headers());
+        let handled = AssertUnwindSafe(async { handler.call(request).await }).catch_unwind();
+        let Ok(response) = tokio::time::timeout(deadline, handled)
+            .await
+            .map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))?
+            // The panic hook has logged the place.
+            .map_err(|_| Failure::new(ErrorReason::Internal))?;
+        match own.then(|| unread(&response)).flatten() {
+            Some(failure) => Err(failure),
+            None => Ok(response),
         }
+    }
+
+    /// Lets a call in, or says why not.
+    fn admit(&self, request: &mut Request<Body>) -> Result<SemaphorePermit<'_>, Failure> {
         if let Some(token) = &self.token {
             if !token.is_shown(request.headers()) {
                 return Err(Failure::new(ErrorReason::Unauthenticated));
             }
             request.extensions_mut().insert(Bearer);
         }
-        let permit = self.permits.try_acquire();
-        permit
-            .map(Some)
+        self.permits
+            .try_acquire()
             .map_err(|_| Failure::new(ErrorReason::Overloaded))
     }
 
@@ -224,7 +233,7 @@ impl Rules {
 
 /// What to say of a call that tonic refused before its handler: unlike ours, its errors have no details, they call
 /// unreadable bytes an internal error, and they tell how far the reading came.
-fn unread<B>(response: &Response<B>) -> Option<Failure> {
+fn unread(response: &Response<Body>) -> Option<Failure> {
     let headers = response.headers();
     if headers.contains_key("grpc-status-details-bin") {
         return None;
@@ -256,15 +265,9 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// The answer for a handler that panicked; the panic hook has logged the place.
-pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    Status::from(Failure::new(ErrorReason::Internal)).into_http()
-}
-
 #[cfg(test)]
 mod tests {
     use tower::{ServiceBuilder, ServiceExt, service_fn};
-    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
@@ -283,7 +286,6 @@ mod tests {
         let token = token.map(|token| RequiredToken::new(&token.to_owned().into()));
         ServiceBuilder::new()
             .layer(GateLayer::new(token, limits))
-            .layer(CatchPanicLayer::custom(panicked))
             .service(service_fn(handler))
     }
 
@@ -382,10 +384,10 @@ mod tests {
         for (sent, kept) in [("abc-1", true), ("a b", false), ("", false)] {
             let answered = gate
                 .clone()
-                .oneshot(request(OK, &[(REQUEST_ID, sent)]))
+                .oneshot(request(OK, &[(REQUEST_ID.as_str(), sent)]))
                 .await;
             let Ok(response) = answered;
-            assert_eq!(response.headers()[REQUEST_ID] == sent, kept, "{sent}");
+            assert_eq!(response.headers()[&REQUEST_ID] == sent, kept, "{sent}");
         }
     }
 }

@@ -7,7 +7,9 @@
 mod clock;
 pub mod config;
 mod convert;
+pub mod core_dump;
 mod failure;
+mod front;
 mod gate;
 mod random;
 mod replay;
@@ -22,5 +24,7 @@ pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};
 pub use failure::{DOMAIN, ErrorReason};
 pub use seal::Kek;
+#[doc(hidden)]
+pub use server::serve_in_place_of_ours;
 pub use server::{Server, StartError};
 pub use service::KeyPolicy;

@@ -6,8 +6,9 @@ use countersign_core::rotation::RotationLimits;
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        countersign_service_server::CountersignServiceServer,
-        scheme_service_server::SchemeServiceServer, secret_service_server::SecretServiceServer,
+        countersign_service_server::{CountersignService, CountersignServiceServer},
+        scheme_service_server::SchemeServiceServer,
+        secret_service_server::SecretServiceServer,
     },
 };
 use secrecy::ExposeSecret;
@@ -17,13 +18,12 @@ use tonic::{
     transport::{Identity, ServerTlsConfig, server::TcpIncoming},
 };
 use tonic_health::server::HealthReporter;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     clock::Clock,
     config::{Config, Limits, Tls},
-    gate::{GateLayer, RequiredToken, panicked},
+    front::FrontLayer,
+    gate::{GateLayer, RequiredToken},
     replay::ReplayRecord,
     ring::KeyRing,
     service::{ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
@@ -98,13 +98,14 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
+        let builder = builder(&limits, tls.as_ref())?;
         let address = config.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
         let token = config.token.as_ref().map(RequiredToken::new);
-        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
         let shared = open(
             config.data_dir,
             config.key_encryption_key,
@@ -114,25 +115,18 @@ impl Server {
         )?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = routes(&shared, reflection)?.add_service(health_service);
-        let router = builder(&limits, tls.as_ref())?
-            .layer(
-                ServiceBuilder::new()
-                    .layer(GateLayer::new(token, &limits))
-                    .layer(CatchPanicLayer::custom(panicked))
-                    .into_inner(),
-            )
-            .add_routes(routes);
+        let others = routes(&shared, reflection)?.add_service(health_service);
+        let data_plane = data_plane(DataPlane(shared.clone()), &limits);
+        let gate = GateLayer::new(token, &limits);
         set_health(&health, true).await;
 
         let (stop, stopped) = oneshot::channel::<()>();
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = tokio::spawn(async move {
             let until_stop = async {
                 let _ = stopped.await;
             };
-            let served = router.serve_with_incoming_shutdown(incoming, until_stop);
-            if let Err(error) = served.await {
+            let services = (data_plane, others);
+            if let Err(error) = serve(builder, gate, services, listener, until_stop).await {
                 tracing::error!(%error, "serving ended");
             }
         });
@@ -161,6 +155,7 @@ impl Server {
     pub async fn shutdown(self) {
         set_health(&self.health, false).await;
         let _ = self.stop.send(());
+        end_health_watches(&self.health).await;
         let mut serving = self.serving;
         if !within(self.drain, &mut serving).await {
             tracing::warn!("the drain limit is over; remaining connections are dropped");
@@ -221,15 +216,52 @@ fn open(
     }))
 }
 
+/// Serves another implementation of the data plane behind everything that stands before ours, for ever: how a
+/// benchmark learns what a call costs before its handler runs.
+///
+/// # Errors
+/// The limits do not make a server, or serving failed.
+#[doc(hidden)]
+pub async fn serve_in_place_of_ours(
+    data_plane: impl CountersignService,
+    listener: TcpListener,
+    limits: &Limits,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let services = (self::data_plane(data_plane, limits), Routes::default());
+    let gate = GateLayer::new(None, limits);
+    let builder = builder(limits, None)?;
+    let forever = std::future::pending();
+    Ok(serve(builder, gate, services, listener, forever).await?)
+}
+
+/// Answers calls until told to stop.
+async fn serve(
+    builder: tonic::transport::Server,
+    gate: GateLayer,
+    (data_plane, others): (CountersignServiceServer<impl CountersignService>, Routes),
+    listener: TcpListener,
+    until_stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    builder
+        .layer(gate)
+        .layer(FrontLayer(data_plane))
+        .add_routes(others)
+        .serve_with_incoming_shutdown(incoming, until_stop)
+        .await
+}
+
+fn data_plane<T: CountersignService>(service: T, limits: &Limits) -> CountersignServiceServer<T> {
+    let message = limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
+    CountersignServiceServer::new(service)
+        .max_decoding_message_size(message)
+        .max_encoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// Every service but the data plane.
 fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> {
-    let message = shared.limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES;
     let mut routes = Routes::builder();
     routes
-        .add_service(
-            CountersignServiceServer::new(DataPlane(shared.clone()))
-                .max_decoding_message_size(message)
-                .max_encoding_message_size(MAX_ANSWER_BYTES),
-        )
         .add_service(
             SecretServiceServer::new(ControlPlane(shared.clone()))
                 .max_decoding_message_size(MAX_CHANGE_BYTES)
@@ -270,18 +302,29 @@ fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Serve
     }
 }
 
+/// What health knows: the server as a whole, and each service.
+const HEALTH_NAMES: [&str; 4] = [
+    "",
+    "countersign.v1.CountersignService",
+    "countersign.v1.SecretService",
+    "countersign.v1.SchemeService",
+];
+
 async fn set_health(health: &HealthReporter, serving: bool) {
     use tonic_health::ServingStatus;
     let status = match serving {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,
     };
-    for service in [
-        "",
-        "countersign.v1.CountersignService",
-        "countersign.v1.SecretService",
-        "countersign.v1.SchemeService",
-    ] {
+    for service in HEALTH_NAMES {
         health.set_service_status(service, status).await;
+    }
+}
+
+/// Lets every watch end after its last status; a watch is a call that would else be in progress for ever.
+async fn end_health_watches(health: &HealthReporter) {
+    let mut health = health.clone();
+    for service in HEALTH_NAMES {
+        health.clear_service_status(service).await;
     }
 }

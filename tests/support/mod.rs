@@ -4,6 +4,7 @@
 
 pub mod bend;
 pub mod calls;
+pub mod canary;
 pub mod crypto;
 pub mod deliveries;
 pub mod process;

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::json::Members;
 use super::{CLOCK_SKEW_SECS, Exp, MAX_AUDIENCES, MAX_SUBJECT_BYTES, TokenRules};
 use crate::time::{MAX_UNIX_SECS, Timestamp};
 use crate::{Identity, Reason};
 
-type Claims = Map<String, Value>;
-
-/// Claims about the token itself; they describe no user.
-const TOKEN_CLAIMS: [&str; 6] = ["exp", "iat", "nbf", "iss", "aud", "jti"];
+/// Whether a claim is about the token itself and describes no user.
+fn is_of_token(claim: &str) -> bool {
+    matches!(claim, "exp" | "iat" | "nbf" | "iss" | "aud" | "jti")
+}
 
 /// When the token ends, if it is good at `now`. Fractions are taken to the strict side: `exp` rounds down, `nbf` up.
 pub(super) fn check_times(
     rules: &TokenRules,
-    claims: &Claims,
+    claims: &Members<'_>,
     leeway_secs: u32,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Reason> {
@@ -47,7 +48,7 @@ pub(super) fn check_times(
 }
 
 /// A NumericDate (RFC 7519 §2): a number, no text, from 1970 to 9999. Milliseconds fall outside.
-fn numeric_date(claims: &Claims, name: &str) -> Result<Option<f64>, Reason> {
+fn numeric_date(claims: &Members<'_>, name: &str) -> Result<Option<f64>, Reason> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
@@ -63,7 +64,7 @@ fn numeric_date(claims: &Claims, name: &str) -> Result<Option<f64>, Reason> {
 pub(super) fn check_fixed(
     rules: &TokenRules,
     parameters: &BTreeMap<String, String>,
-    claims: &Claims,
+    claims: &Members<'_>,
 ) -> Result<(), Reason> {
     for (name, text) in &rules.fixed_claims {
         let value = claims.get(name).ok_or(Reason::ClaimMissing)?;
@@ -73,7 +74,7 @@ pub(super) fn check_fixed(
         }
     }
     let is_foreign =
-        |name: &str| !rules.fixed_claims.contains_key(name) && claims.contains_key(name);
+        |name: &str| !rules.fixed_claims.contains_key(name) && claims.get(name).is_some();
     let issuer_is_text = claims.get("iss").is_none_or(Value::is_string);
     if is_foreign("aud") || !issuer_is_text {
         return Err(Reason::ClaimInvalid);
@@ -90,7 +91,7 @@ fn is_among_audiences(value: &Value, text: &str) -> bool {
 }
 
 /// The identity that good claims prove.
-pub(super) fn identity(rules: &TokenRules, mut claims: Claims) -> Result<Identity, Reason> {
+pub(super) fn identity(rules: &TokenRules, mut claims: Members<'_>) -> Result<Identity, Reason> {
     let id = take_text(&mut claims, &rules.subject)?.ok_or(Reason::ClaimMissing)?;
     if !is_subject(&id) {
         return Err(Reason::ClaimInvalid);
@@ -104,7 +105,7 @@ pub(super) fn identity(rules: &TokenRules, mut claims: Claims) -> Result<Identit
 }
 
 /// The identity that claims of any origin pretend, without what is not usable text.
-pub(super) fn self_claimed(rules: &TokenRules, mut claims: Claims) -> Identity {
+pub(super) fn self_claimed(rules: &TokenRules, mut claims: Members<'_>) -> Identity {
     let mut text = |name: &str| take_text(&mut claims, name).ok().flatten();
     let id = text(&rules.subject).filter(|id| is_subject(id));
     let email = text("email").unwrap_or_default();
@@ -124,23 +125,25 @@ pub(super) fn is_subject(id: &str) -> bool {
 
 /// Whether only the service itself writes this claim.
 pub(super) fn is_reserved(rules: &TokenRules, name: &str) -> bool {
-    TOKEN_CLAIMS.contains(&name)
+    is_of_token(name)
         || matches!(name, "sub" | "email" | "name")
         || name == rules.subject
         || rules.fixed_claims.contains_key(name)
 }
 
-fn take_text(claims: &mut Claims, name: &str) -> Result<Option<String>, Reason> {
-    match claims.remove(name) {
+fn take_text(claims: &mut Members<'_>, name: &str) -> Result<Option<String>, Reason> {
+    match claims.take(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Reason::ClaimInvalid),
     }
 }
 
-fn attributes(rules: &TokenRules, mut claims: Claims) -> Claims {
-    claims.retain(|name, _| {
-        !TOKEN_CLAIMS.contains(&name.as_str()) && !rules.fixed_claims.contains_key(name)
-    });
+fn attributes(rules: &TokenRules, claims: Members<'_>) -> Map<String, Value> {
+    let is_attribute = |name: &str| !is_of_token(name) && !rules.fixed_claims.contains_key(name);
     claims
+        .rest()
+        .filter(|(name, _)| is_attribute(name))
+        .map(|(name, value)| (name.into_owned(), value))
+        .collect()
 }

@@ -2,26 +2,44 @@
 //! the next reader; so whatever parsers disagree about is refused: duplicate members (compared after unescaping),
 //! deep nesting, text that is not UTF-8, lone surrogates, anything after the value.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::MAX_DEPTH;
 
+/// The members of an object. A token has a handful, and most are looked at once and dropped: no map pays for itself.
+pub(super) struct Members<'t>(Vec<(Cow<'t, str>, Value)>);
+
+impl<'t> Members<'t> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        let member = self.0.iter().find(|(own, _)| own == name);
+        member.map(|(_, value)| value)
+    }
+
+    pub(super) fn any(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.0.iter().any(|(name, _)| is(name))
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        let index = self.0.iter().position(|(own, _)| own == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    /// Those that were not taken.
+    pub(super) fn rest(self) -> impl Iterator<Item = (Cow<'t, str>, Value)> {
+        self.0.into_iter()
+    }
+}
+
 /// The object that the bytes hold; `None` if they are anything else.
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+pub(super) fn object(bytes: &[u8]) -> Option<Members<'_>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let strict = Strict {
-        depth_left: MAX_DEPTH,
-    };
-    let value = strict.deserialize(&mut deserializer).ok()?;
+    let members = deserializer.deserialize_map(Object).ok()?;
     deserializer.end().ok()?;
-    match value {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
+    Some(members)
 }
 
 /// Whether a value nests no deeper than this many levels of arrays and objects.
@@ -32,6 +50,60 @@ pub(super) fn is_within_depth(value: &Value, levels: u8) -> bool {
             levels > 0 && members.values().all(|v| is_within_depth(v, levels - 1))
         }
         _ => true,
+    }
+}
+
+/// Reads the object that a token's header or payload is.
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let inner = Strict {
+            depth_left: MAX_DEPTH - 1,
+        };
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key_seed(Name)? {
+            members.push((name, map.next_value_seed(inner)?));
+        }
+        // By length first, which mostly decides.
+        members.sort_unstable_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(A::Error::custom("duplicate member"));
+        }
+        Ok(Members(members))
+    }
+}
+
+/// Reads a name; one without escapes stays where it is.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

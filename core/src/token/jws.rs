@@ -3,17 +3,21 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Kid, MAX_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenKey, json};
+use super::json::{self, Members};
+use super::{Kid, MAX_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenKey};
 use crate::key::{Key, TAG_BYTES};
 use crate::reason::Reason;
 
 /// Header members that change what is signed, how it is checked or which key checks it. One of them, whatever its
 /// value, and the token is not the plain thing that we judge.
-const REFUSED_MEMBERS: [&str; 9] = [
-    "crit", "b64", "zip", "enc", "cty", "jwk", "jku", "x5u", "x5c",
-];
+fn is_refused(member: &str) -> bool {
+    matches!(
+        member,
+        "crit" | "b64" | "zip" | "enc" | "cty" | "jwk" | "jku" | "x5u" | "x5c"
+    )
+}
 
 /// A token taken apart; nothing in it is believed yet.
 pub(super) struct Compact<'t> {
@@ -43,11 +47,14 @@ impl<'t> Compact<'t> {
         if header.len() > MAX_HEADER_BYTES {
             return Err(Reason::TokenMalformed);
         }
+        let mut tag = [0; TAG_BYTES];
+        // What is longer does not fit.
+        let tag_length = URL_SAFE_NO_PAD.decode_slice(signature, &mut tag);
         Ok(Self {
             signing_input,
             header,
             payload: decode(payload)?,
-            signature: (URL_SAFE_NO_PAD.decode(signature).ok()).and_then(|s| s.try_into().ok()),
+            signature: (tag_length == Ok(TAG_BYTES)).then_some(tag),
         })
     }
 
@@ -76,11 +83,7 @@ impl Header {
             return Err(Reason::TokenAlgorithm);
         }
         let typ = members.get("typ");
-        if REFUSED_MEMBERS
-            .iter()
-            .any(|name| members.contains_key(*name))
-            || typ.is_some_and(|typ| typ != "JWT")
-        {
+        if members.any(is_refused) || typ.is_some_and(|typ| typ != "JWT") {
             return Err(Reason::TokenHeader);
         }
         Ok(Self { kid: kid(members)? })
@@ -99,8 +102,8 @@ impl Header {
     }
 }
 
-fn kid(mut members: Map<String, Value>) -> Result<Option<String>, Reason> {
-    match members.remove("kid") {
+fn kid(mut members: Members<'_>) -> Result<Option<String>, Reason> {
+    match members.take("kid") {
         None => Ok(None),
         Some(Value::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => Ok(Some(kid)),
         Some(_) => Err(Reason::TokenHeader),

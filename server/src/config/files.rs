@@ -158,9 +158,21 @@ fn read_private(path: &Path, remedy: &str) -> Result<Zeroizing<String>, ConfigEr
     }
 }
 
+/// Refuses a file of another user, who could replace its content, and one that other users can read.
 #[cfg(unix)]
 fn refuse_shared(metadata: &fs::Metadata, path: &Path) -> Result<(), ConfigError> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(wrong(
+            "belongs to another user",
+            format!(
+                "give it to the user of this process with `chown`: {}",
+                path.display()
+            ),
+        ));
+    }
+    let mode = metadata.permissions().mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }

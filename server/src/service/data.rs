@@ -78,7 +78,7 @@ impl CountersignService for DataPlane {
 
 impl Shared {
     fn sign(&self, request: SignRequest, rpc_id: &RequestId) -> Result<SignResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         let entry = self.secret(&request.secret)?;
         let ttl = request
             .ttl
@@ -161,7 +161,7 @@ impl Shared {
         request: VerifyRequest,
         rpc_id: &RequestId,
     ) -> Result<VerifyResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         let max = self.limits.max_identifier_bytes;
         let claimed = convert::identity("claimed", request.claimed, max)?;
         let proof = match &request.proof {
@@ -194,7 +194,7 @@ impl Shared {
         request: &VerifyWebhookRequest,
         rpc_id: &RequestId,
     ) -> Result<VerifyWebhookResponse, Failure> {
-        convert::name("secret", &request.secret)?;
+        convert::check_name("secret", &request.secret)?;
         self.check_headers(&request.headers)?;
         let body = match &request.payload {
             Some(Payload::Body(body)) => &body[..],

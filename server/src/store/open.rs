@@ -68,12 +68,15 @@ pub(super) fn open(
     let mut connection = connect(&options.data_dir)?;
     let seal = Arc::new(schema::prepare(&mut connection, &options.kek)?);
     check(&connection)?;
+    // Outside of a transaction every query would look at the file anew.
+    let transaction = connection.transaction()?;
     let rows = Rows {
-        connection: &connection,
+        connection: &transaction,
         seal: &seal,
         now: options.clock.now(),
     };
     let (records, corrupt) = load(&rows)?;
+    drop(transaction);
     let settled = Settled {
         seal,
         clock: options.clock,

@@ -111,6 +111,8 @@ impl Rows<'_> {
         while let Some(row) = rows.next()? {
             versions.push(version(row)?);
         }
+        // Most secrets have one, and records stay in memory.
+        versions.shrink_to_fit();
         Ok(versions)
     }
 
