@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt;
 use tower::{Layer, Service};
 
 use crate::{
@@ -35,6 +36,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 /// Our own services; others (health, reflection) are open.
 const OWN_SERVICES: &str = "/countersign.";
+
+/// The longest path in characters that a log line repeats.
+const MAX_LOGGED_PATH: usize = 128;
 
 /// The id of one call, for logs and bug reports.
 #[derive(Clone)]
@@ -172,13 +176,10 @@ where
         let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
         Box::pin(async move {
-            let method = rules.own_method(&request);
+            let uri = request.uri().clone();
             let answered = rules.answer(&mut inner, request).await;
-            let mut response =
-                answered.unwrap_or_else(|failure| Status::from(failure).into_http());
-            if let Some(method) = method {
-                log_failure(&id, &method, response.headers());
-            }
+            let mut response = answered.unwrap_or_else(|failure| Status::from(failure).into_http());
+            log_failure(&id, uri.path(), response.headers());
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
         })
@@ -234,6 +235,26 @@ impl Rules {
             .and_then(|value| grpc_timeout(value.as_bytes()))
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
+    }
+}
+
+/// A failed call is worth a line: the reason is in it, the input is not.
+fn log_failure(id: &RequestId, path: &str, headers: &HeaderMap) {
+    if !path.starts_with(OWN_SERVICES) || !headers.contains_key("grpc-status") {
+        return;
+    }
+    let Some(status) = Status::from_header_map(headers) else {
+        return;
+    };
+    let code = status.code();
+    if code == Code::Ok {
+        return;
+    }
+    let method: String = path.chars().take(MAX_LOGGED_PATH).collect();
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    match code {
+        Code::Internal => tracing::error!(request_id = %id, method, ?code, reason, "call failed"),
+        _ => tracing::info!(request_id = %id, method, ?code, reason, "call failed"),
     }
 }
 

@@ -254,9 +254,16 @@ fn a_hash_has_no_time_to_live() {
 
 #[test]
 fn j68_a_key_that_also_signs_deliveries_signs_no_signed_text_of_one() {
-    let signed = |scheme, id| active(scheme).sign_identity(&of_id(id), None, NOW).map(|_| ());
+    let signed = |scheme, id| {
+        active(scheme)
+            .sign_identity(&of_id(id), None, NOW)
+            .map(|_| ())
+    };
     let delivery = r#"1700000000000.{"type":"message.sent"}"#;
-    assert_eq!(signed("talkjs.user-hash", delivery), Err(SignError::SigningInput));
+    assert_eq!(
+        signed("talkjs.user-hash", delivery),
+        Err(SignError::SigningInput)
+    );
     assert_eq!(signed("talkjs.user-hash", "1700000000000"), Ok(()));
     assert_eq!(signed("chatwoot.identity", delivery), Ok(()));
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use countersign_core::{Rules, Scheme, name::is_segment, policy::ReplayPolicy, token::MAX_LEEWAY_SECS};
+use countersign_core::{
+    Rules, Scheme, name::is_segment, policy::ReplayPolicy, token::MAX_LEEWAY_SECS,
+};
 
 use crate::{convert, failure::Failure, store::Settings};
 
