@@ -251,14 +251,19 @@ impl Store {
         .await
     }
 
-    /// Why a secret cannot be found: it was deleted, or there never was one.
-    pub async fn absence(&self, name: SecretName) -> ChangeError {
-        let found = self
-            .submit(move |writer| writer.upkeep(|rows| rows.id(&name).map(writer::Done::RollBack)));
-        match found.await {
-            Ok(_) => ChangeError::Unavailable,
-            Err(error) => error,
-        }
+    /// The id of a secret's scheme, also of one whose keys do not open.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::Corrupt`] if its rows contradict
+    /// themselves, or the store's own.
+    pub async fn scheme_of(&self, name: SecretName) -> Result<String, ChangeError> {
+        self.submit(move |writer| {
+            writer.upkeep(|rows| {
+                let record = rows.bare_record(rows.id(&name)?)?;
+                Ok(writer::Done::RollBack(record.scheme))
+            })
+        })
+        .await
     }
 
     /// Keeps when versions were last used. Times only move forward.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use countersign_core::rotation::Versions;
+use countersign_core::rotation::{Ending, Versions};
 
 use super::{
     ChangeError, NewKey, NewSecret, Outcome, Published, Rotate,
     error::Fault,
     requests::{Answer, Asked},
     rows::{Named, place},
+    text::Word,
     writer::{Change, Done},
 };
 use crate::seal::{Kind, Place};
@@ -43,7 +44,7 @@ pub(super) fn create(
         rows.insert_version(&place, life, &new.key)?;
     }
     rows.touch(secret_id, change.n)?;
-    change.answer(asked, secret_id, &new.key, encode)
+    change.answer(asked, secret_id, (&new.key, String::new()), encode)
 }
 
 pub(super) fn rotate(
@@ -74,7 +75,16 @@ pub(super) fn rotate(
         rows.insert_version(&place, life, &rotation.key)?;
     }
     rows.touch(secret.id, change.n)?;
-    change.answer(asked, secret.id, &rotation.key, encode)
+    let how = describe(ending);
+    change.answer(asked, secret.id, (&rotation.key, how), encode)
+}
+
+fn describe(ending: Ending) -> String {
+    match ending {
+        Ending::Grace(grace) => format!("grace {} s", grace.as_secs()),
+        Ending::Emergency => "emergency".to_owned(),
+        Ending::Staged => "staged".to_owned(),
+    }
 }
 
 impl Change<'_> {
@@ -83,7 +93,7 @@ impl Change<'_> {
         &self,
         asked: &Asked,
         id: i64,
-        key: &NewKey,
+        (key, how): (&NewKey, String),
         encode: Encode,
     ) -> Result<Done<Answer>, Fault> {
         let record = self.rows.record(id)?;
@@ -97,7 +107,21 @@ impl Change<'_> {
         if asked.validate_only {
             return Ok(Done::RollBack(answer));
         }
-        self.audit(&asked.caller, asked.method, &record.name, Some(version))?;
+        let origin = if key.imported {
+            "imported"
+        } else {
+            "generated"
+        };
+        let remarks = key.warnings.iter().map(|warning| warning.word());
+        let detail: Vec<_> = [how.as_str(), origin].into_iter().chain(remarks).collect();
+        let detail = detail.join(" ").trim().to_owned();
+        self.audit(
+            &asked.caller,
+            asked.method,
+            &record.name,
+            Some(version),
+            &detail,
+        )?;
         self.remember(asked, &record, version, &answer)?;
         Ok(Done::Commit {
             answer,

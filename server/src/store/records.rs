@@ -198,6 +198,8 @@ pub struct AuditRow {
     pub secret: String,
     /// Number of the version, where one was made or changed.
     pub version: Option<u32>,
+    /// How: the ending of a rotation, where the key came from, remarks on it.
+    pub detail: String,
     /// How it went.
     pub outcome: String,
 }

@@ -196,16 +196,18 @@ impl Writer {
 }
 
 impl Change<'_> {
-    /// Writes the audit row of this change.
+    /// Writes the audit row of this change, and a line into the log. `detail` names no key and no input.
     pub(super) fn audit(
         &self,
         caller: &Caller,
         method: &str,
         secret: &SecretName,
         version: Option<u32>,
+        detail: &str,
     ) -> Result<(), Fault> {
-        let sql = "INSERT INTO audit (n, time, principal, rpc_id, method, secret, version, outcome)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'ok')";
+        let sql = "INSERT INTO audit
+                       (n, time, principal, rpc_id, method, secret, version, detail, outcome)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'ok')";
         self.rows.connection.prepare_cached(sql)?.execute(params![
             number(self.n),
             self.rows.now.unix_millis(),
@@ -214,7 +216,18 @@ impl Change<'_> {
             method,
             secret.as_str(),
             version,
+            detail,
         ])?;
+        tracing::info!(
+            change = self.n,
+            request_id = caller.rpc_id,
+            principal = caller.principal,
+            method,
+            %secret,
+            version,
+            detail,
+            "change"
+        );
         Ok(())
     }
 }

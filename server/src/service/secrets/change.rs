@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use countersign_core::{SecretName, catalogue::Catalogue, rotation::Ending};
+use countersign_core::{Scheme, SecretName, catalogue::Catalogue, rotation::Ending};
 use countersign_proto::v1::{
     self, CreateSecretRequest, CreateSecretResponse, RotateSecretRequest, RotateSecretResponse,
     UpdateSecretRequest, rotate_secret_request,
@@ -80,8 +80,8 @@ impl Shared {
         let request_id = self.request_id(&request.request_id, "RotateSecret", &request)?;
         let name = convert::name("name", &request.name)?;
         let ending = self.ending(&request)?;
-        let entry = self.secret_or_deleted(&name).await?;
-        let scheme = entry.secret.scheme.clone();
+        let scheme = self.scheme_of(&name).await?;
+        let entry = self.ring.secret(name.as_str()).ok();
         let imported = std::mem::take(&mut request.imported_key).into();
         let key = self.new_key(&scheme, imported, request.key_id)?;
         let validate_only = request.validate_only;
@@ -97,7 +97,7 @@ impl Shared {
         let answer = self
             .store
             .rotate(caller, request_id, rotation, move |outcome| {
-                let uses = |number| entry.uses(number);
+                let uses = |number| entry.as_ref().and_then(|entry| entry.uses(number));
                 let revealed_key = match validate_only {
                     true => String::new(),
                     false => revealed(outcome.key),
@@ -125,40 +125,35 @@ impl Shared {
             .secret
             .ok_or_else(|| Failure::field("secret", "required"))?;
         let name = convert::name("secret.name", &wire.name)?;
-        let entry = self.secret_or_deleted(&name).await?;
-        if !wire.etag.is_empty() && wire.etag != etag(&entry.record) {
-            return Err(Failure::new(ErrorReason::EtagMismatch));
-        }
-        let mut new = entry.record.settings.clone();
-        for path in mask(request.update_mask, &wire)? {
-            match path.as_str() {
-                "mode" => new.mode = convert::mode("secret.mode", wire.mode)?,
-                "tolerance" => {
-                    new.tolerance = wire
-                        .tolerance
-                        .map(|tolerance| convert::duration("secret.tolerance", tolerance))
-                        .transpose()?;
-                }
-                "timestamp_unit" => {
-                    let field = "secret.timestamp_unit";
-                    new.timestamp_unit = convert::timestamp_unit(field, wire.timestamp_unit)?;
-                }
-                "replay_policy" => {
-                    let field = "secret.replay_policy";
-                    new.replay = convert::replay_policy(field, wire.replay_policy)?;
-                }
-                "labels" => new.labels.clone_from(&wire.labels),
-                _ => return Err(Failure::field("update_mask", UPDATABLE)),
+        let paths = mask(request.update_mask, &wire)?;
+        let mut tries = UPDATE_TRIES;
+        loop {
+            let entry = self.secret_or_deleted(&name).await?;
+            if !wire.etag.is_empty() && wire.etag != etag(&entry.record) {
+                return Err(Failure::new(ErrorReason::EtagMismatch));
+            }
+            let new = masked(&entry.record.settings, &wire, &paths)?;
+            settings::check(&entry.secret.scheme, &new)?;
+            // The settings were computed from this revision; a change in between is not lost.
+            let revision = Some(entry.record.revision);
+            let changed = self
+                .store
+                .update(
+                    caller.clone(),
+                    name.clone(),
+                    revision,
+                    new,
+                    request.validate_only,
+                )
+                .await;
+            tries -= 1;
+            if !matches!(changed, Err(ChangeError::RevisionMismatch))
+                || !wire.etag.is_empty()
+                || tries == 0
+            {
+                return self.changed(changed);
             }
         }
-        settings::check(&entry.secret.scheme, &new)?;
-        // The settings were computed from this revision; another change in between loses nothing.
-        let revision = Some(entry.record.revision);
-        let changed = self
-            .store
-            .update(caller, name, revision, new, request.validate_only)
-            .await;
-        self.changed(changed)
     }
 
     fn ending(&self, request: &RotateSecretRequest) -> Result<Ending, Failure> {
@@ -222,8 +217,26 @@ impl Shared {
         match self.ring.secret(name.as_str()) {
             Ok(entry) => Ok(entry),
             Err(Absent::Corrupt) => Err(Failure::new(ErrorReason::SecretCorrupt)),
-            Err(Absent::Unknown) => Err(change_failure(self.store.absence(name.clone()).await)),
+            Err(Absent::Unknown) => {
+                let scheme = self.store.scheme_of(name.clone()).await;
+                // There it is by now: it was created a moment ago.
+                let raced = |_| Failure::new(ErrorReason::EtagMismatch);
+                Err(scheme.map_or_else(change_failure, raced))
+            }
         }
+    }
+
+    /// The scheme of a secret, also of one whose key does not open: an emergency rotation repairs it.
+    async fn scheme_of(&self, name: &SecretName) -> Result<Arc<Scheme>, Failure> {
+        if let Ok(entry) = self.ring.secret(name.as_str()) {
+            return Ok(entry.secret.scheme.clone());
+        }
+        let id = self.store.scheme_of(name.clone()).await;
+        let id = id.map_err(change_failure)?;
+        let scheme = Catalogue::builtin().scheme(&id);
+        scheme
+            .cloned()
+            .ok_or_else(|| Failure::new(ErrorReason::SecretCorrupt))
     }
 
     pub(super) fn changed(
@@ -238,7 +251,37 @@ impl Shared {
     }
 }
 
+/// How often an update without etag is computed anew when another change came between.
+const UPDATE_TRIES: u32 = 5;
+
 const UPDATABLE: &str = "mode, tolerance, timestamp_unit, replay_policy, labels or *";
+
+/// The settings with the named fields taken from the wire.
+fn masked(old: &Settings, wire: &v1::Secret, paths: &[String]) -> Result<Settings, Failure> {
+    let mut new = old.clone();
+    for path in paths {
+        match path.as_str() {
+            "mode" => new.mode = convert::mode("secret.mode", wire.mode)?,
+            "tolerance" => {
+                new.tolerance = wire
+                    .tolerance
+                    .map(|tolerance| convert::duration("secret.tolerance", tolerance))
+                    .transpose()?;
+            }
+            "timestamp_unit" => {
+                let field = "secret.timestamp_unit";
+                new.timestamp_unit = convert::timestamp_unit(field, wire.timestamp_unit)?;
+            }
+            "replay_policy" => {
+                let field = "secret.replay_policy";
+                new.replay = convert::replay_policy(field, wire.replay_policy)?;
+            }
+            "labels" => new.labels.clone_from(&wire.labels),
+            _ => return Err(Failure::field("update_mask", UPDATABLE)),
+        }
+    }
+    Ok(new)
+}
 
 /// The fields to change: those named, or those set.
 fn mask(mask: Option<prost_types::FieldMask>, wire: &v1::Secret) -> Result<Vec<String>, Failure> {

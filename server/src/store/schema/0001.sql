@@ -77,5 +77,7 @@ CREATE TABLE audit (
     method    TEXT    NOT NULL,
     secret    TEXT    NOT NULL,
     version   INTEGER,
+    -- How: the ending of a rotation, where the key came from, remarks on it.
+    detail    TEXT    NOT NULL,
     outcome   TEXT    NOT NULL
 ) STRICT;
