@@ -1,5 +1,5 @@
-//! Which service a call is for. The data plane is asked first and directly; the rest goes through tonic's router, whose
-//! match of the path and whose boxes around both bodies cost a data-plane call more than its own work.
+//! Which service a call is for. The data plane is asked first and directly, past the router's match of the path and its
+//! boxes around both bodies.
 
 use std::{
     convert::Infallible,
