@@ -164,6 +164,49 @@ async fn j61_j62_a_token_for_another_id_than_the_claimed_one_is_refused() {
 }
 
 #[tokio::test]
+async fn j61_one_person_is_not_made_of_two() {
+    let service = Service::start().await;
+    let key = key_text("two", 40);
+    service.import("acme/token", "kaltalk.token", &key).await;
+    let mallory = Identity {
+        email: "mallory@example.com".to_owned(),
+        ..user("mallory")
+    };
+    let verify = async |token: String| {
+        let proof = Some(Proof::Token(token));
+        let answer = service.verify("acme/token", mallory.clone(), proof).await;
+        (answer.reason(), answer.claimed.unwrap_or_default())
+    };
+    let good = hs256(&key, &claims("alice"));
+    let bad = hs256(&key_text("other", 40), &claims("alice"));
+    assert_eq!(
+        verify(good).await,
+        (Reason::SubjectMismatch, mallory.clone())
+    );
+    assert_eq!(
+        verify(bad).await,
+        (Reason::SignatureMismatch, user("alice"))
+    );
+}
+
+#[tokio::test]
+async fn a_verified_number_is_the_one_that_was_signed() {
+    let service = Service::start().await;
+    let key = key_text("number", 40);
+    service.import("acme/token", "kaltalk.token", &key).await;
+    let payload = claims("user_1").replace('}', r#","order":9007199254740993}"#);
+    let answer = service
+        .verify_token("acme/token", &hs256(&key, &payload))
+        .await;
+    let attributes = answer.verified.unwrap().attributes.unwrap();
+    let order = attributes.fields["order"].kind.clone();
+    assert_eq!(
+        order,
+        Some(Kind::StringValue("9007199254740993".to_owned()))
+    );
+}
+
+#[tokio::test]
 async fn j66_j67_a_token_holds_under_the_secret_that_made_it_alone() {
     let service = Service::start().await;
     service.generate("acme/token", "kaltalk.token").await;
