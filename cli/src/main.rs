@@ -14,6 +14,7 @@ mod rotation;
 mod scheme;
 mod secret;
 mod serve;
+mod settings;
 mod webhook;
 
 use std::{

@@ -71,6 +71,7 @@ mod error;
 mod headers;
 mod identity;
 mod signed;
+mod value;
 mod verdict;
 
 pub use builder::{Builder, DEFAULT_DEADLINE};
@@ -85,7 +86,5 @@ pub use secrecy::SecretString;
 pub use signed::{IdentityProof, Signed};
 /// The canonical gRPC codes.
 pub use tonic::Code;
-pub use verdict::{
-    Age, Decision, ProvenPart, Reason, Replay, Shield, Trust, Verdict, VersionState, VersionUse,
-    WebhookVerdict,
-};
+pub use value::{Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
+pub use verdict::{Age, Verdict, VersionUse, WebhookVerdict};
