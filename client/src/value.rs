@@ -6,18 +6,28 @@ use countersign_proto::v1;
 
 use crate::Error;
 
-/// Declares the Rust face of a wire enum. The match is exhaustive, so a value added to the proto fails the build.
+/// Declares the Rust face of a wire enum. The match is exhaustive, so a value added to the proto fails the build. A
+/// number without a name is an error, or the `else` variant where there is one.
 macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? }) => {
+    (
+        $(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? }
+        $($(#[$unknown_doc:meta])* else $unknown:ident)?
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant),* }
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+            $($(#[$unknown_doc])* $unknown(i32),)?
+        }
 
         impl $name {
             /// The name of the value on the wire, prefix and all.
             #[must_use]
             pub fn as_str_name(self) -> &'static str {
-                match self { $(Self::$variant => v1::$name::$variant.as_str_name()),* }
+                match self {
+                    $(Self::$variant => v1::$name::$variant.as_str_name(),)*
+                    $(Self::$unknown(_) => wire_enum!(@unnamed $unknown),)?
+                }
             }
 
             /// Reads the number on the wire; none for "unspecified".
@@ -25,7 +35,7 @@ macro_rules! wire_enum {
                 match v1::$name::try_from(number) {
                     Ok(v1::$name::Unspecified) => Ok(None),
                     $(Ok(v1::$name::$variant) => Ok(Some(Self::$variant)),)*
-                    Err(_) => Err(Error::UnknownValue { field: stringify!($name), number }),
+                    Err(_) => wire_enum!(@unknown $name number $($unknown)?),
                 }
             }
         }
@@ -36,6 +46,13 @@ macro_rules! wire_enum {
             }
         }
     };
+    (@unknown $name:ident $number:ident) => {
+        Err(Error::UnknownValue { field: stringify!($name), number: $number })
+    };
+    (@unknown $name:ident $number:ident $unknown:ident) => {
+        Ok(Some(Self::$unknown($number)))
+    };
+    (@unnamed Unrecognized) => { "REASON_UNRECOGNIZED" };
 }
 
 wire_enum! {
@@ -121,6 +138,8 @@ wire_enum! {
         /// The secret has no version that may verify.
         NoLiveVersion,
     }
+    /// The number of a reason that a newer service gave. A reason only explains; decision and trust decide.
+    else Unrecognized
 }
 
 wire_enum! {

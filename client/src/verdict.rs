@@ -250,12 +250,8 @@ mod tests {
 
     #[test]
     fn an_unknown_number_never_reads_as_a_verdict() {
-        let spoiled: [fn(&mut v1::VerifyResponse); 4] = [
-            |w| w.decision = 77,
-            |w| w.trust = 77,
-            |w| w.shield = 77,
-            |w| w.reason = 77,
-        ];
+        let spoiled: [fn(&mut v1::VerifyResponse); 3] =
+            [|w| w.decision = 77, |w| w.trust = 77, |w| w.shield = 77];
         for spoil in spoiled {
             let mut wire = verified();
             spoil(&mut wire);
@@ -264,6 +260,29 @@ mod tests {
                 Err(Error::UnknownValue { number: 77, .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_refusal_for_an_unknown_reason_is_a_refusal() {
+        let reason = Some(Reason::Unrecognized(77));
+        let delivery = v1::VerifyWebhookResponse {
+            decision: v1::Decision::Deny.into(),
+            reason: 77,
+            ..Default::default()
+        };
+        let verdict = WebhookVerdict::try_from(delivery).unwrap();
+        assert_eq!((verdict.is_verified(), verdict.reason), (false, reason));
+        let identity = v1::VerifyResponse {
+            decision: v1::Decision::Deny.into(),
+            trust: v1::Trust::Unverified.into(),
+            reason: 77,
+            verified: None,
+            ..verified()
+        };
+        let verdict = Verdict::try_from(identity).unwrap();
+        assert_eq!((verdict.is_allowed(), verdict.reason), (false, reason));
+        let text = verdict.into_verified().unwrap_err().to_string();
+        assert_eq!(text, "not verified: REASON_UNRECOGNIZED");
     }
 
     #[test]
