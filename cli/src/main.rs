@@ -1,6 +1,7 @@
 //! The `countersign` program: `serve` and `dev` run the server, every other verb is a client of one.
 
 mod args;
+mod change;
 mod demo;
 mod dev;
 mod exit;

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use crate::{
     args::Connection,
+    change,
     exit::Exit,
     json,
-    render::{fields, since, table, versions, word},
+    render::{fields, since, table, versions, warning, word},
     rotation::{self, ActivateArgs, RevokeArgs, RotateArgs},
     settings::{self, CreateArgs, UpdateArgs},
 };
@@ -63,6 +64,19 @@ pub(crate) fn reveal(key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
             out,
             "\nThe key; store it now, it is not shown again:\n\n  {key}\n"
         )?;
+    }
+    Ok(())
+}
+
+/// Says what is recorded about the key of a new version.
+pub(crate) fn warn(
+    secret: Option<&v1::Secret>,
+    version: u32,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let new = secret.and_then(|secret| secret.versions.iter().find(|v| v.number == version));
+    for known in new.into_iter().flat_map(v1::Version::warnings) {
+        writeln!(out, "WARNING: {}.", warning(known))?;
     }
     Ok(())
 }
@@ -201,7 +215,8 @@ async fn delete(args: DeleteArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         .connect()
         .await?
         .delete_secret(&args.name, args.force)
-        .await?;
+        .await
+        .map_err(|error| change::without_request_id(error, &args.name))?;
     if args.connection.json {
         return json::print(&json!({}), out);
     }

@@ -9,10 +9,11 @@ use secrecy::ExposeSecret;
 
 use crate::{
     args::Connection,
+    change,
     exit::usage,
     input::{KeyArgs, duration, pair, request_id, wire_duration},
     json,
-    secret::{print, reveal},
+    secret::{print, reveal, warn},
 };
 
 /// The settings that both take.
@@ -126,10 +127,9 @@ pub(crate) struct CreateArgs {
 
 pub(crate) async fn create(args: CreateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let key = args.key.read()?;
-    let client = args.connection.connect().await?;
     let mode = match args.settings.mode {
         Some(mode) => mode.into(),
-        None => default_mode(&client, &args.scheme).await?,
+        None => default_mode(&args.connection.connect().await?, &args.scheme).await?,
     };
     let settings = args.settings;
     let request = v1::CreateSecretRequest {
@@ -151,14 +151,20 @@ pub(crate) async fn create(args: CreateArgs, out: &mut dyn Write) -> anyhow::Res
             .replay
             .map_or(0, |replay| v1::ReplayPolicy::from(replay).into()),
     };
-    let name = request.name.clone();
-    let answer = client.create_secret(request).await?;
+    let create = |client: Client| {
+        let request = request.clone();
+        async move { client.create_secret(request).await }
+    };
+    let answer =
+        change::with_request_id(&args.connection, &request.request_id, out, create).await?;
     if args.connection.json {
         let value = json::new_version(answer.secret.as_ref(), answer.version, &answer.revealed_key);
         return json::print(&value, out);
     }
+    let name = &request.name;
     writeln!(out, "Created {name} with version {}.", answer.version)?;
-    reveal(&answer.revealed_key, out)
+    reveal(&answer.revealed_key, out)?;
+    warn(answer.secret.as_ref(), answer.version, out)
 }
 
 /// The mode of a new secret if none is said: the strictest for identities, none for the rest.
@@ -199,8 +205,12 @@ pub(crate) struct UpdateArgs {
 pub(crate) async fn update(args: UpdateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let as_json = args.connection.json;
     let client = args.connection.connect().await?;
+    let name = args.name.clone();
     let request = update_request(args)?;
-    let secret = client.update_secret(request).await?;
+    let secret = client
+        .update_secret(request)
+        .await
+        .map_err(|error| change::without_request_id(error, &name))?;
     print(&secret, as_json, out)
 }
 
