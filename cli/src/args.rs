@@ -28,13 +28,19 @@ Start here:
 With the demo server running:
   countersign sign demo/chatwoot-identity --id user-42
   countersign verify demo/chatwoot-identity --id user-42 --hash HASH
-  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
-  countersign secret rotate acme/stripe --grace 24h
+  countersign webhook verify demo/stripe-webhook --headers-file headers.txt --body-file body.json
+  countersign secret rotate demo/stripe-webhook --grace 24h
 
 Exit codes:
-  0  verified, or done                     69  the server cannot be reached or is overloaded
-  1  not verified                          70  any other error
-  64 the command or its values are wrong   77  not permitted";
+  0   verified, or done
+  1   not verified
+  64  the command, one of its values or a setting is wrong
+  65  the store cannot be used with this release and key-encryption key, or is damaged
+  69  the server cannot be reached, did not answer or is overloaded; or what it needs to start (the port, the data
+      directory, its disk) is in use or not there
+  70  any other error
+  75  somebody else changed the secret first (--expected-version, --etag): read it again, then repeat
+  77  not permitted";
 
 /// Signs and verifies chat identities and webhooks, and keeps and rotates their secrets.
 #[derive(Parser)]
@@ -166,6 +172,8 @@ mod tests {
             "countersign verify a/b --id user-42",
             "countersign verify a/b --jwt-file -",
             "countersign webhook sign a/b --body-file -",
+            "countersign webhook sign a/b --body -1",
+            "countersign webhook verify a/b --headers-file - --body {}",
             "countersign webhook verify a/b -H a:b -H a:c --body-file b",
             "countersign scheme show chatwoot.identity",
             "countersign health --server http://localhost:1",
@@ -188,6 +196,8 @@ mod tests {
             "countersign sign a/b --id x --resource-id y",
             "countersign verify a/b --hash x --jwt y",
             "countersign webhook verify a/b -H novalue --body-file b",
+            "countersign webhook verify a/b",
+            "countersign webhook verify a/b --body-file b --body {}",
         ] {
             assert!(!parses(line), "{line}");
         }
