@@ -36,10 +36,10 @@ Exit codes:
   1   not verified
   64  the command, one of its values or a setting is wrong
   65  the store cannot be used with this release and key-encryption key, or is damaged
-  69  the server cannot be reached, did not answer or is overloaded; or what it needs to start (the port, the data
-      directory, its disk) is in use or not there
+  69  no server, no answer, or overloaded; for serve and dev: the port, the data directory or its
+      disk is in use or not there
   70  any other error
-  75  somebody else changed the secret first (--expected-version, --etag): read it again, then repeat
+  75  the secret was changed in between (--expected-version, --etag): read it again, then repeat
   77  not permitted";
 
 /// Signs and verifies chat identities and webhooks, and keeps and rotates their secrets.
@@ -144,6 +144,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::exit::Exit;
 
     fn parses(line: &str) -> bool {
         Cli::try_parse_from(line.split(' ')).is_ok()
@@ -181,6 +182,39 @@ mod tests {
             "countersign completions bash",
         ] {
             assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_parse_and_name_secrets_that_dev_has() {
+        let lines = EXAMPLES.lines().map(str::trim);
+        let examples: Vec<_> = lines.filter(|l| l.starts_with("countersign ")).collect();
+        assert_eq!(examples.len(), 6);
+        for line in examples {
+            let line = line.split("  ").next().unwrap_or(line);
+            assert!(parses(line), "{line}");
+            let secret = line.split(' ').find(|word| word.contains('/'));
+            assert!(
+                secret.is_none_or(|name| name.starts_with("demo/")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_and_the_readme_list_the_exit_codes() {
+        let readme = include_str!("../../README.md");
+        for exit in [
+            Exit::Usage,
+            Exit::Data,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::Conflict,
+            Exit::NotPermitted,
+        ] {
+            let code = exit as u8;
+            assert!(EXAMPLES.contains(&format!("\n  {code}  ")), "{exit:?}");
+            assert!(readme.contains(&format!("\n| {code} |")), "{exit:?}");
         }
     }
 
