@@ -15,8 +15,10 @@ mod support;
 
 /// The exit code for a configuration that is wrong.
 const CONFIGURATION: i32 = 64;
-/// The exit code for a store or a port that cannot be used.
-const START: i32 = 70;
+/// The exit code for a store that does not belong to this release and key, or is damaged.
+const STORE: i32 = 65;
+/// The exit code for a port or a data directory that cannot be had.
+const UNAVAILABLE: i32 = 69;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs a start that must be refused; answers what it wrote to standard error.
@@ -81,7 +83,7 @@ async fn a23_a_wrong_kek_is_refused_and_the_data_untouched() {
     site.write("kek", &support::process::random_hex(), 0o600);
     refused(
         &site,
-        START,
+        STORE,
         &["key-encryption key", "the data is untouched"],
     );
     assert_eq!(store(&site), before);
@@ -97,7 +99,7 @@ async fn f29_a_newer_schema_is_refused_and_the_data_untouched() {
     database.pragma_update(None, "user_version", 999).unwrap();
     drop(database);
     let before = store(&site);
-    refused(&site, START, &["newer release", "the data is untouched"]);
+    refused(&site, STORE, &["newer release", "the data is untouched"]);
     assert_eq!(store(&site), before);
 }
 
@@ -109,7 +111,7 @@ async fn a_damaged_or_foreign_database_is_refused() {
         "not a database, but long enough for a header".repeat(100),
     )
     .unwrap();
-    let said = refusal(&mut site.serve_command(), START);
+    let said = refusal(&mut site.serve_command(), STORE);
     assert!(
         said.lines().last().unwrap().starts_with("error: "),
         "{said}"
@@ -122,14 +124,18 @@ async fn a_damaged_or_foreign_database_is_refused() {
         .execute_batch("CREATE TABLE other (id INTEGER)")
         .unwrap();
     drop(database);
-    refused(&site, START, &["not a store of this service"]);
+    refused(&site, STORE, &["not a store of this service"]);
 }
 
 #[tokio::test]
 async fn f09_a_second_process_on_the_same_store_is_refused_and_the_first_serves_on() {
     let site = Site::new();
     let running = site.serve().await;
-    refused(&site, START, &["another process uses this data directory"]);
+    refused(
+        &site,
+        UNAVAILABLE,
+        &["another process uses this data directory"],
+    );
     assert!(site.client(&running).await.health().await.unwrap());
 }
 
@@ -286,13 +292,16 @@ fn a_port_in_use_is_refused_before_a_store_is_made() {
     let site = Site::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = refusal(site.serve_command().args(["--listen", &address]), START);
+    let said = refusal(
+        site.serve_command().args(["--listen", &address]),
+        UNAVAILABLE,
+    );
     one_line(&site, &said, &[&address, "cannot be listened on"]);
     assert!(!site.data_dir().exists());
 
     let mut dev = command();
     dev.args(["dev", "--listen", &address]);
-    let said = refusal(&mut dev, START);
+    let said = refusal(&mut dev, UNAVAILABLE);
     one_line(&site, &said, &[&address, "cannot be listened on"]);
 }
 
@@ -336,7 +345,7 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
     let site = Site::new();
     fs::write(site.data_dir(), "a file").unwrap();
     // Before it comes what the system said, as a log line.
-    let said = refusal(&mut site.serve_command(), START);
+    let said = refusal(&mut site.serve_command(), UNAVAILABLE);
     let line = format!("{}\n", said.lines().last().unwrap());
     one_line(&site, &line, &["the data directory cannot be used"]);
     let mode = fs::metadata(site.data_dir()).unwrap().permissions().mode();

@@ -201,6 +201,33 @@ async fn reflect(channel: Channel) -> Code {
     answered.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
+/// `config check` beyond loopback; answers its exit code and what it said.
+fn check(site: &Site) -> (Option<i32>, String) {
+    let mut check = command();
+    check.args(["config", "check", "--listen", "0.0.0.0:1", "--config"]);
+    let (output, _) = finish(check.arg(site.path("countersign.toml")), PATIENCE);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), said)
+}
+
+#[test]
+fn config_check_takes_a_certificate_with_its_key_and_nothing_else() {
+    let ours = site(&["127.0.0.1"]);
+    assert_eq!(check(&ours), (Some(0), "ok\n".to_owned()));
+    let key = std::fs::read_to_string(ours.path("tls.key")).unwrap();
+    let theirs = std::fs::read_to_string(site(&["127.0.0.1"]).path("tls.key")).unwrap();
+    let cut = key.replace("-----END", "");
+    for wrong in [theirs, cut] {
+        ours.write("tls.key", &wrong, 0o600);
+        let (code, said) = check(&ours);
+        assert_eq!(code, Some(64), "{said}");
+        assert!(
+            said.contains("tls.certificate and tls.private_key: are not"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_certificate_and_a_key_that_do_not_fit_are_refused() {
     let ours = site(&["127.0.0.1"]);

@@ -28,13 +28,19 @@ Start here:
 With the demo server running:
   countersign sign demo/chatwoot-identity --id user-42
   countersign verify demo/chatwoot-identity --id user-42 --hash HASH
-  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
-  countersign secret rotate acme/stripe --grace 24h
+  countersign webhook verify demo/stripe-webhook --headers-file headers.txt --body-file body.json
+  countersign secret rotate demo/stripe-webhook --grace 24h
 
 Exit codes:
-  0  verified, or done                     69  the server cannot be reached or is overloaded
-  1  not verified                          70  any other error
-  64 the command or its values are wrong   77  not permitted";
+  0   verified, or done
+  1   not verified
+  64  the command, one of its values or a setting is wrong
+  65  the store cannot be used with this release and key-encryption key, or is damaged
+  69  no server, no answer, or overloaded; for serve and dev: the port, the data directory or its
+      disk is in use or not there
+  70  any other error
+  75  the secret was changed in between (--expected-version, --etag): read it again, then repeat
+  77  not permitted";
 
 /// Signs and verifies chat identities and webhooks, and keeps and rotates their secrets.
 #[derive(Parser)]
@@ -138,6 +144,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::exit::Exit;
 
     fn parses(line: &str) -> bool {
         Cli::try_parse_from(line.split(' ')).is_ok()
@@ -166,6 +173,8 @@ mod tests {
             "countersign verify a/b --id user-42",
             "countersign verify a/b --jwt-file -",
             "countersign webhook sign a/b --body-file -",
+            "countersign webhook sign a/b --body -1",
+            "countersign webhook verify a/b --headers-file - --body {}",
             "countersign webhook verify a/b -H a:b -H a:c --body-file b",
             "countersign scheme show chatwoot.identity",
             "countersign health --server http://localhost:1",
@@ -173,6 +182,39 @@ mod tests {
             "countersign completions bash",
         ] {
             assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_parse_and_name_secrets_that_dev_has() {
+        let lines = EXAMPLES.lines().map(str::trim);
+        let examples: Vec<_> = lines.filter(|l| l.starts_with("countersign ")).collect();
+        assert_eq!(examples.len(), 6);
+        for line in examples {
+            let line = line.split("  ").next().unwrap_or(line);
+            assert!(parses(line), "{line}");
+            let secret = line.split(' ').find(|word| word.contains('/'));
+            assert!(
+                secret.is_none_or(|name| name.starts_with("demo/")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_and_the_readme_list_the_exit_codes() {
+        let readme = include_str!("../../README.md");
+        for exit in [
+            Exit::Usage,
+            Exit::Data,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::Conflict,
+            Exit::NotPermitted,
+        ] {
+            let code = exit as u8;
+            assert!(EXAMPLES.contains(&format!("\n  {code}  ")), "{exit:?}");
+            assert!(readme.contains(&format!("\n| {code} |")), "{exit:?}");
         }
     }
 
@@ -188,6 +230,8 @@ mod tests {
             "countersign sign a/b --id x --resource-id y",
             "countersign verify a/b --hash x --jwt y",
             "countersign webhook verify a/b -H novalue --body-file b",
+            "countersign webhook verify a/b",
+            "countersign webhook verify a/b --body-file b --body {}",
         ] {
             assert!(!parses(line), "{line}");
         }

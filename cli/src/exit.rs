@@ -7,7 +7,9 @@ use std::{
 };
 
 use countersign_client::{Code, Error};
-use countersign_server::{ConfigErrors, StartError};
+use countersign_server::{ConfigErrors, StartError, store::OpenError};
+
+use crate::change::MayHaveHappened;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +22,15 @@ pub(crate) enum Exit {
     NotVerified = 1,
     /// The command, one of its values, or what they refer to is wrong.
     Usage = 64,
-    /// The server cannot be reached, is overloaded or did not answer in time.
+    /// The store is not one that this release can open with the key-encryption key that it was given.
+    Data = 65,
+    /// The server cannot be reached, is overloaded or did not answer in time; or a server cannot start because what it
+    /// needs is in use or not there.
     Unavailable = 69,
     /// Anything else.
     Software = 70,
+    /// The secret was changed since it was read: read it again, then repeat.
+    Conflict = 75,
     /// The caller may not do this.
     NotPermitted = 77,
 }
@@ -40,13 +47,16 @@ impl Exit {
         if is_broken_pipe(error) {
             return Self::Ok;
         }
+        if error.is::<MayHaveHappened>() {
+            return Self::Unavailable;
+        }
         if let Some(error) = error.downcast_ref::<Error>() {
             return Self::of_call(error);
         }
-        // A certificate that does not fit its key is only found when both are put to use.
-        let tls = matches!(error.downcast_ref(), Some(StartError::Tls));
-        let input =
-            tls || error.is::<Usage>() || error.is::<ConfigErrors>() || error.is::<io::Error>();
+        if let Some(error) = error.downcast_ref::<StartError>() {
+            return Self::of_start(error);
+        }
+        let input = error.is::<Usage>() || error.is::<ConfigErrors>() || error.is::<io::Error>();
         if input { Self::Usage } else { Self::Software }
     }
 
@@ -56,6 +66,24 @@ impl Exit {
             Self::Usage
         } else {
             Self::Ok
+        }
+    }
+
+    fn of_start(error: &StartError) -> Self {
+        match error {
+            StartError::Tls => Self::Usage,
+            StartError::Bind { .. } => Self::Unavailable,
+            StartError::Store(store) => match store {
+                OpenError::InUse | OpenError::DataDir | OpenError::DiskFull | OpenError::System => {
+                    Self::Unavailable
+                }
+                OpenError::WrongKek
+                | OpenError::NewerSchema
+                | OpenError::NotAStore
+                | OpenError::Damaged => Self::Data,
+                OpenError::SqliteTooOld => Self::Software,
+            },
+            StartError::Reflection => Self::Software,
         }
     }
 
@@ -82,6 +110,7 @@ impl Exit {
             Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => {
                 Self::Unavailable
             }
+            Code::Aborted => Self::Conflict,
             Code::Unauthenticated | Code::PermissionDenied => Self::NotPermitted,
             _ => Self::Software,
         }
@@ -177,7 +206,7 @@ mod tests {
             (Code::Unauthenticated, 77),
             (Code::PermissionDenied, 77),
             (Code::Internal, 70),
-            (Code::Aborted, 70),
+            (Code::Aborted, 75),
         ];
         for (code, number) in cases {
             assert_eq!(Exit::of_code(code) as u8, number, "{code:?}");
@@ -202,6 +231,21 @@ mod tests {
             number: 9,
         };
         assert_eq!(Exit::of(&unknown.into()), Exit::Software);
+    }
+
+    #[test]
+    fn a_start_that_fails_says_whether_to_wait_or_to_look_at_the_store() {
+        for (error, expected) in [
+            (OpenError::InUse, Exit::Unavailable),
+            (OpenError::DiskFull, Exit::Unavailable),
+            (OpenError::WrongKek, Exit::Data),
+            (OpenError::NewerSchema, Exit::Data),
+            (OpenError::Damaged, Exit::Data),
+            (OpenError::SqliteTooOld, Exit::Software),
+        ] {
+            let exit = Exit::of(&StartError::Store(error).into());
+            assert_eq!(exit, expected, "{error:?}");
+        }
     }
 
     #[test]

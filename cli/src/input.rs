@@ -17,17 +17,31 @@ use countersign_server::config::parse_duration;
 
 use crate::exit::usage;
 
+/// The file name that stands for standard input.
+const STDIN: &str = "-";
+
 /// Where the body of a delivery comes from.
 #[derive(Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct BodyArgs {
     /// The raw body, byte for byte; - reads standard input
     #[arg(long, value_name = "FILE")]
-    body_file: PathBuf,
+    body_file: Option<PathBuf>,
+    /// The body as text, just as it stands here
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    body: Option<String>,
 }
 
 impl BodyArgs {
     pub(crate) fn read(&self) -> anyhow::Result<Vec<u8>> {
-        read_bytes(&self.body_file)
+        match (&self.body_file, &self.body) {
+            (Some(path), _) => read_bytes(path),
+            (None, text) => Ok(text.clone().unwrap_or_default().into_bytes()),
+        }
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.body_file.as_deref() == Some(Path::new(STDIN))
     }
 }
 
@@ -37,7 +51,7 @@ pub(crate) struct HeaderArgs {
     /// A header as received; repeat it for more
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<Header>,
-    /// A file with one header a line, as received
+    /// A file with one header a line, as received; - reads standard input, which can be the headers or the body
     #[arg(long, value_name = "FILE")]
     headers_file: Option<PathBuf>,
 }
@@ -48,13 +62,22 @@ impl HeaderArgs {
         let mut all = match &self.headers_file {
             None => Vec::new(),
             Some(path) => {
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let text = read_text(path)?;
                 header_lines(&text)?
             }
         };
         all.extend(self.headers.iter().cloned());
         Ok(all)
+    }
+
+    /// Refuses headers and a body that both come from standard input.
+    pub(crate) fn check(&self, body: &BodyArgs) -> anyhow::Result<()> {
+        if self.headers_file.as_deref() == Some(Path::new(STDIN)) && body.is_stdin() {
+            return Err(usage(
+                "standard input is either the headers or the body: give one of them in a file",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -78,7 +101,7 @@ impl KeyArgs {
     pub(crate) fn read(&self) -> anyhow::Result<Option<SecretString>> {
         let text = match &self.key_file {
             Some(path) => read_text(path)?,
-            None if self.key_stdin => read_text(Path::new("-"))?,
+            None if self.key_stdin => read_text(Path::new(STDIN))?,
             None if self.import => prompt()?,
             None => return Ok(None),
         };
@@ -104,7 +127,7 @@ fn prompt() -> anyhow::Result<String> {
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path == Path::new("-") {
+    if path == Path::new(STDIN) {
         let mut bytes = Vec::new();
         io::stdin()
             .read_to_end(&mut bytes)

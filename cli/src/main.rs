@@ -1,6 +1,7 @@
 //! The `countersign` program: `serve` and `dev` run the server, every other verb is a client of one.
 
 mod args;
+mod change;
 mod demo;
 mod dev;
 mod exit;
@@ -14,6 +15,7 @@ mod rotation;
 mod scheme;
 mod secret;
 mod serve;
+mod settings;
 mod webhook;
 
 use std::{

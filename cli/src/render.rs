@@ -105,6 +105,21 @@ fn remarks(version: &v1::Version) -> String {
     remarks.join(", ")
 }
 
+/// What a recorded remark on a key means, and what to do.
+pub(crate) fn warning(warning: v1::KeyWarning) -> &'static str {
+    match warning {
+        v1::KeyWarning::Unspecified => {
+            "the server recorded a remark on the key without saying which"
+        }
+        v1::KeyWarning::ShortKey => {
+            "the key is shorter than it should be, though its vendor issues such keys; take a longer one if you can"
+        }
+        v1::KeyWarning::KeyShared => {
+            "another secret of the namespace has the same key, so whoever learns one has both; rotate them together"
+        }
+    }
+}
+
 fn grace_left(version: &v1::Version, now: SystemTime) -> String {
     if version.state() != v1::VersionState::Grace {
         return String::new();

@@ -3,14 +3,18 @@
 use std::{io::Write, time::Duration};
 
 use clap::Args;
-use countersign_client::v1::{self, rotate_secret_request::Ending};
+use countersign_client::{
+    Client,
+    v1::{self, rotate_secret_request::Ending},
+};
 use secrecy::ExposeSecret;
 
 use crate::{
     args::Connection,
+    change,
     input::{KeyArgs, duration, request_id, wire_duration},
     json,
-    secret::{print, reveal},
+    secret::{print, reveal, warn},
 };
 
 /// Arguments of `secret rotate`.
@@ -73,10 +77,9 @@ impl EndingArgs {
 
 pub(crate) async fn rotate(args: RotateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let key = args.key.read()?;
-    let name = args.name;
     let request = v1::RotateSecretRequest {
         request_id: request_id(args.request_id),
-        name: name.clone(),
+        name: args.name,
         ending: args.ending.to_wire()?,
         imported_key: key
             .map(|key| key.expose_secret().to_owned())
@@ -86,36 +89,61 @@ pub(crate) async fn rotate(args: RotateArgs, out: &mut dyn Write) -> anyhow::Res
         validate_only: args.dry_run,
         key_id: args.key_id,
     };
-    let answer = args
-        .connection
-        .connect()
-        .await?
-        .rotate_secret(request)
-        .await?;
+    let rotate = |client: Client| {
+        let request = request.clone();
+        async move { client.rotate_secret(request).await }
+    };
+    let answer = if args.dry_run {
+        rotate(args.connection.connect().await?).await?
+    } else {
+        change::with_request_id(&args.connection, &request.request_id, out, rotate).await?
+    };
     if args.connection.json {
         let value = json::new_version(answer.secret.as_ref(), answer.version, &answer.revealed_key);
         return json::print(&value, out);
     }
-    if args.dry_run {
+    print_rotated(&request, &answer, out)
+}
+
+fn print_rotated(
+    request: &v1::RotateSecretRequest,
+    answer: &v1::RotateSecretResponse,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (name, version) = (&request.name, answer.version);
+    if request.validate_only {
         writeln!(
             out,
-            "Nothing was changed. The rotation would make version {}:\n",
-            answer.version
+            "Nothing was changed. The rotation would make version {version}:\n"
         )?;
-    } else if args.ending.stage {
+    } else if request.stage {
         writeln!(
             out,
-            "Made version {0}. It verifies; `secret activate {name} {0}` lets it sign.",
-            answer.version
+            "Made version {version}. It verifies; `secret activate {name} {version}` lets it sign."
         )?;
     } else {
-        writeln!(out, "Made version {}.", answer.version)?;
+        writeln!(out, "Made version {version}.")?;
     }
     reveal(&answer.revealed_key, out)?;
-    match &answer.secret {
-        Some(secret) => print(secret, false, out),
-        None => Ok(()),
+    warn(answer.secret.as_ref(), version, out)?;
+    let Some(secret) = &answer.secret else {
+        return Ok(());
+    };
+    let emergency = matches!(request.ending, Some(Ending::Emergency(true)));
+    if emergency && !request.validate_only && had_shared_key(secret, version) {
+        writeln!(out, "{SHARED_KEY_ELSEWHERE}")?;
     }
+    print(secret, false, out)
+}
+
+const SHARED_KEY_ELSEWHERE: &str = "\
+WARNING: a key that just died was shared: another secret of the namespace may hold the same key and go on accepting
+it. Rotate that one with --emergency too.";
+
+/// Whether a version before this one was recorded to have the key of another secret.
+fn had_shared_key(secret: &v1::Secret, version: u32) -> bool {
+    let mut older = secret.versions.iter().filter(|v| v.number < version);
+    older.any(|version| version.warnings().any(|w| w == v1::KeyWarning::KeyShared))
 }
 
 /// Arguments of `secret activate`.
@@ -133,8 +161,9 @@ pub(crate) struct ActivateArgs {
 }
 
 pub(crate) async fn activate(args: ActivateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let name = args.name;
     let request = v1::ActivateVersionRequest {
-        name: args.name,
+        name: name.clone(),
         version: args.version,
         grace_period: args.grace.map(wire_duration).transpose()?,
     };
@@ -143,7 +172,8 @@ pub(crate) async fn activate(args: ActivateArgs, out: &mut dyn Write) -> anyhow:
         .connect()
         .await?
         .activate_version(request)
-        .await?;
+        .await
+        .map_err(|error| change::without_request_id(error, &name))?;
     print(&secret, args.connection.json, out)
 }
 
@@ -164,7 +194,8 @@ pub(crate) struct RevokeArgs {
 pub(crate) async fn revoke(args: RevokeArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let client = args.connection.connect().await?;
     let secret = client
-        .revoke_version(args.name, args.version, args.force)
-        .await?;
+        .revoke_version(&args.name, args.version, args.force)
+        .await
+        .map_err(|error| change::without_request_id(error, &args.name))?;
     print(&secret, args.connection.json, out)
 }

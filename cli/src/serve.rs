@@ -17,7 +17,8 @@ use crate::exit::Exit;
   countersign serve --config countersign.toml
   COUNTERSIGN_LISTEN=127.0.0.1:50052 countersign serve --config countersign.toml
 SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once.
-It exits with 64 if the configuration is wrong, and with 70 if the store or the port cannot be used.")]
+It exits with 64 if the configuration is wrong, with 65 if the store is damaged or does not belong to this release or
+key-encryption key, and with 69 if the port, the data directory or its disk cannot be had.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
@@ -62,9 +63,6 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let config = args.settings.load()?;
     telemetry::init(&config.log);
     core_dump::forbid();
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     let mut signals = Signals::new()?;
     let server = Server::start(config).await?;
     signals.next().await;

@@ -55,6 +55,8 @@ struct SignArgs {
 #[command(after_help = "Examples:
   countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
   countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
+  countersign webhook sign acme/stripe --body '{}' |
+    countersign webhook verify acme/stripe --headers-file - --body '{}'
 Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not.")]
 struct VerifyArgs {
     /// Name of the secret
@@ -63,10 +65,10 @@ struct VerifyArgs {
     headers: HeaderArgs,
     #[command(flatten)]
     body: BodyArgs,
-    /// The HTTP method, for schemes that sign it
+    /// The HTTP method; only schemes that sign it need it
     #[arg(long, default_value = "", hide_default_value = true)]
     method: String,
-    /// The URL as registered with the vendor, for schemes that sign it
+    /// The URL as registered with the vendor; only schemes that sign it need it
     #[arg(long, default_value = "", hide_default_value = true)]
     url: String,
     #[command(flatten)]
@@ -103,6 +105,7 @@ async fn sign(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 }
 
 async fn verify(args: VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    args.headers.check(&args.body)?;
     let request = v1::VerifyWebhookRequest {
         secret: args.secret,
         headers: args.headers.read()?,

@@ -20,7 +20,6 @@ pub struct Builder {
     token: Option<SecretString>,
     deadline: Duration,
     ca_certificate_pem: Option<Vec<u8>>,
-    client_identity_pem: Option<tonic::transport::Identity>,
 }
 
 impl Builder {
@@ -30,7 +29,6 @@ impl Builder {
             token: None,
             deadline: DEFAULT_DEADLINE,
             ca_certificate_pem: None,
-            client_identity_pem: None,
         }
     }
 
@@ -52,20 +50,6 @@ impl Builder {
     #[must_use]
     pub fn ca_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.ca_certificate_pem = Some(pem.as_ref().to_vec());
-        self
-    }
-
-    /// The certificate and private key that this client shows to the server.
-    #[must_use]
-    pub fn client_identity_pem(
-        mut self,
-        certificate: impl AsRef<[u8]>,
-        private_key: impl AsRef<[u8]>,
-    ) -> Self {
-        self.client_identity_pem = Some(tonic::transport::Identity::from_pem(
-            certificate,
-            private_key,
-        ));
         self
     }
 
@@ -109,7 +93,7 @@ impl Builder {
             .keep_alive_timeout(deadline)
             .user_agent(concat!("countersign-client/", env!("CARGO_PKG_VERSION")))
             .map_err(|_| Error::Endpoint)?;
-        if secure || self.ca_certificate_pem.is_some() || self.client_identity_pem.is_some() {
+        if secure || self.ca_certificate_pem.is_some() {
             endpoint = self.secured(endpoint, secure)?;
         }
         Ok((endpoint, move |channel| Caller {
@@ -125,13 +109,10 @@ impl Builder {
                 detail: "a certificate was given for an http:// endpoint".to_owned(),
             });
         }
-        let mut tls = match self.ca_certificate_pem {
+        let tls = match self.ca_certificate_pem {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
         };
-        if let Some(identity) = self.client_identity_pem {
-            tls = tls.identity(identity);
-        }
         endpoint.tls_config(tls).map_err(|error| Error::Tls {
             detail: innermost(&error),
         })

@@ -18,6 +18,8 @@ use crate::Error;
 
 /// Attempts of a call that may be repeated, the first one included.
 const MAX_ATTEMPTS: u32 = 3;
+/// The id of a call, which all its attempts share, so that the service can tell a retry from another delivery.
+const REQUEST_ID: &str = "x-request-id";
 /// Longest pause before the second attempt; it doubles for each further one.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -48,7 +50,7 @@ impl Caller {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let end = Instant::now() + self.deadline;
-        let answer = self.attempt(message, end, call).await;
+        let answer = self.attempt(message, None, end, call).await;
         answer.map_err(Error::from)
     }
 
@@ -62,9 +64,10 @@ impl Caller {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let end = Instant::now() + self.deadline;
+        let id = request_id();
         let mut attempt = 1;
         loop {
-            let status = match self.attempt(message.clone(), end, &call).await {
+            let status = match self.attempt(message.clone(), Some(&id), end, &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
@@ -81,6 +84,7 @@ impl Caller {
     async fn attempt<Q, A, F>(
         &self,
         message: Q,
+        id: Option<&MetadataValue<Ascii>>,
         end: Instant,
         call: impl FnOnce(Request<Q>) -> F,
     ) -> Result<A, Status>
@@ -93,6 +97,9 @@ impl Caller {
             request
                 .metadata_mut()
                 .insert("authorization", authorization.clone());
+        }
+        if let Some(id) = id {
+            request.metadata_mut().insert(REQUEST_ID, id.clone());
         }
         match timeout_at(end, call(request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
@@ -108,6 +115,13 @@ impl Caller {
 
 fn out_of_time() -> Status {
     Status::deadline_exceeded("the server did not answer in time")
+}
+
+/// A new id of 128 bits. It must be unique, not secret, so the keys of the standard library's hash maps will do.
+fn request_id() -> MetadataValue<Ascii> {
+    let half = || RandomState::new().hash_one(());
+    let text = format!("{:016x}{:016x}", half(), half());
+    text.parse().expect("hex digits are a metadata value")
 }
 
 /// Between half of a pause and all of it, so that many clients do not come back in step.

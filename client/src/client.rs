@@ -45,8 +45,8 @@ impl Client {
 
     /// Checks a webhook delivery: the headers and the raw bytes of the body as they were received, before any parser.
     ///
-    /// Repeated headers are sent repeated; `cookie` and values that are not UTF-8 text are left out. For schemes that
-    /// sign the method or the URL use [`Client::verify_webhook_request`].
+    /// [`crate::wire_headers`] says which headers are sent. For schemes that sign the method or the URL use
+    /// [`Client::verify_webhook_request`].
     ///
     /// # Errors
     /// Any [`Error`] of a call. A refused delivery is a verdict, not an error.
@@ -68,7 +68,8 @@ impl Client {
     /// Checks a webhook delivery with every field under the caller's control. [`crate::wire_headers`] makes the
     /// headers.
     ///
-    /// A retry after a lost answer may report a first delivery as a duplicate.
+    /// All attempts of one call carry the same `x-request-id`, by which the service can tell a retry after a lost answer
+    /// from a delivery that came twice. Another call of yours is another delivery to it.
     ///
     /// # Errors
     /// As [`Client::verify_webhook`].

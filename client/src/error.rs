@@ -27,7 +27,7 @@ pub enum Error {
     /// The bearer token holds characters that a header cannot carry.
     #[error("the token is not visible ASCII text: check the file or variable that it came from")]
     Token,
-    /// A certificate or key was not accepted, or TLS options were given for an `http://` endpoint.
+    /// A certificate was not accepted, or one was given for an `http://` endpoint.
     #[error(
         "the TLS settings are not usable ({detail}): check the PEM texts and use an https:// endpoint"
     )]
@@ -163,10 +163,9 @@ impl CallError {
         match self.code {
             Code::Unauthenticated => Some("give a valid token"),
             Code::PermissionDenied => Some("use a token that may do this"),
-            Code::Unavailable => {
-                Some("check that the server runs and can be reached, then try again")
-            }
-            Code::DeadlineExceeded => Some("try again, or allow a longer deadline"),
+            // Not "try again": a change may have happened all the same.
+            Code::Unavailable => Some("check that the server runs and can be reached"),
+            Code::DeadlineExceeded => Some("allow a longer deadline"),
             Code::ResourceExhausted => Some("wait a moment and try again"),
             Code::Aborted => Some("somebody else changed it: read it again, then repeat"),
             Code::NotFound => Some("check the name, and that the token may use it"),

@@ -55,8 +55,8 @@
 //!
 //! # What it guarantees
 //!
-//! - It fails closed. A number that this version has no name for, or an answer without a decision, is an [`Error`],
-//!   never a verdict. So is every outage: decide there as you would without a proof.
+//! - It fails closed. A decision or trust that this version has no name for, or an answer without one, is an
+//!   [`Error`], never a verdict. So is every outage: decide there as you would without a proof.
 //! - A refused proof is a verdict, not an error, until you ask for [`Verdict::into_verified`].
 //! - Every call has a deadline, 5 seconds unless set, and tells it to the server.
 //! - Signing and verifying are tried up to three times while the server is unavailable, within that deadline.
@@ -71,6 +71,7 @@ mod error;
 mod headers;
 mod identity;
 mod signed;
+mod value;
 mod verdict;
 
 pub use builder::{Builder, DEFAULT_DEADLINE};
@@ -85,7 +86,5 @@ pub use secrecy::SecretString;
 pub use signed::{IdentityProof, Signed};
 /// The canonical gRPC codes.
 pub use tonic::Code;
-pub use verdict::{
-    Age, Decision, ProvenPart, Reason, Replay, Shield, Trust, Verdict, VersionState, VersionUse,
-    WebhookVerdict,
-};
+pub use value::{Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
+pub use verdict::{Age, Verdict, VersionUse, WebhookVerdict};

@@ -1,5 +1,5 @@
-//! Verdicts as Rust types. Whatever the wire carries that this client has no name for is an error: a verdict that is
-//! not understood must never read as one that allows.
+//! Verdicts as Rust types. An answer that is not understood, or that lacks a part, is an error: it must never read as
+//! one that allows.
 
 use std::{
     fmt,
@@ -9,171 +9,7 @@ use std::{
 use countersign_proto::v1;
 use prost_types::Timestamp;
 
-use crate::{Error, Identity};
-
-/// Declares the Rust face of a wire enum. The match is exhaustive, so a value added to the proto fails the build.
-macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant),* }
-
-        impl $name {
-            /// The name of the value on the wire, prefix and all.
-            #[must_use]
-            pub fn as_str_name(self) -> &'static str {
-                match self { $(Self::$variant => v1::$name::$variant.as_str_name()),* }
-            }
-
-            /// Reads the number on the wire; none for "unspecified".
-            pub(crate) fn from_wire(number: i32) -> Result<Option<Self>, Error> {
-                match v1::$name::try_from(number) {
-                    Ok(v1::$name::Unspecified) => Ok(None),
-                    $(Ok(v1::$name::$variant) => Ok(Some(Self::$variant)),)*
-                    Err(_) => Err(Error::UnknownValue { field: stringify!($name), number }),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str_name())
-            }
-        }
-    };
-}
-
-wire_enum! {
-    /// What to do with the request that carried the proof.
-    Decision {
-        /// Go on. Look at [`Trust`] to learn whether the identity was proven.
-        Allow,
-        /// Refuse.
-        Deny,
-    }
-}
-
-wire_enum! {
-    /// How far an identity may be trusted.
-    Trust {
-        /// Green: the proof holds.
-        Verified,
-        /// Amber: no proof, or one that does not hold.
-        Unverified,
-        /// The mode of the secret is off: nothing was checked.
-        NotChecked,
-    }
-}
-
-wire_enum! {
-    /// What to do with an earlier verified flag on the record.
-    Shield {
-        /// Stamp it.
-        Set,
-        /// Remove it: a proof was sent and did not hold.
-        Clear,
-        /// Leave it as it is.
-        Keep,
-    }
-}
-
-wire_enum! {
-    /// Why a proof was not accepted. Coarse on purpose: a wrong key, an ended version and wrong bytes look alike.
-    #[non_exhaustive]
-    Reason {
-        /// No live version of the secret made this signature over these bytes.
-        SignatureMismatch,
-        /// The header holds no signature of the scheme's version.
-        SignatureMissing,
-        /// The signature is not in the scheme's encoding or has the wrong length.
-        SignatureMalformed,
-        /// The timestamp of the signed text is missing.
-        TimestampMissing,
-        /// The timestamp is not in the scheme's form or unit.
-        TimestampMalformed,
-        /// The timestamp lies further in the past than the tolerance.
-        TimestampTooOld,
-        /// The timestamp lies further in the future than the tolerance.
-        TimestampInFuture,
-        /// A header that the scheme needs is missing.
-        HeaderMissing,
-        /// A header that must stand once was given twice.
-        HeaderAmbiguous,
-        /// The delivery id is not in its form.
-        IdMalformed,
-        /// No proof was sent.
-        ProofMissing,
-        /// The token is not a compact JWS of JSON objects.
-        TokenMalformed,
-        /// The token's algorithm is not HS256.
-        TokenAlgorithm,
-        /// The token's header has a member that is not accepted.
-        TokenHeader,
-        /// The token's `exp` is past.
-        TokenExpired,
-        /// The token's `nbf` or `iat` is still to come.
-        TokenNotYetValid,
-        /// The token's lifetime is longer than the scheme's maximum.
-        TokenLifetime,
-        /// A claim that the scheme requires is missing.
-        ClaimMissing,
-        /// A claim has a type or value that is not accepted.
-        ClaimInvalid,
-        /// The token proves another id than the claimed one.
-        SubjectMismatch,
-        /// The proof holds, but this delivery was seen before and the secret denies replays.
-        Replayed,
-        /// The secret has no version that may verify.
-        NoLiveVersion,
-    }
-}
-
-wire_enum! {
-    /// A part of a delivery that a signature covers.
-    #[non_exhaustive]
-    ProvenPart {
-        /// Every byte of the body.
-        Body,
-        /// The timestamp text.
-        Timestamp,
-        /// The delivery id.
-        Id,
-        /// The registered URL.
-        Url,
-        /// The HTTP method.
-        Method,
-    }
-}
-
-wire_enum! {
-    /// Whether a verified delivery was seen before.
-    Replay {
-        /// Seen for the first time.
-        First,
-        /// Seen before: the same delivery with the same body.
-        Duplicate,
-        /// The signed delivery id was seen before with another body.
-        Conflict,
-        /// Not recorded.
-        NotTracked,
-    }
-}
-
-wire_enum! {
-    /// The life of a version.
-    VersionState {
-        /// Verifies, does not sign.
-        Pending,
-        /// Signs and verifies.
-        Active,
-        /// Verifies until its grace ends.
-        Grace,
-        /// Its grace has ended.
-        Retired,
-        /// Killed.
-        Revoked,
-    }
-}
+use crate::{Decision, Error, Identity, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
 
 /// Which version of a secret was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -414,12 +250,8 @@ mod tests {
 
     #[test]
     fn an_unknown_number_never_reads_as_a_verdict() {
-        let spoiled: [fn(&mut v1::VerifyResponse); 4] = [
-            |w| w.decision = 77,
-            |w| w.trust = 77,
-            |w| w.shield = 77,
-            |w| w.reason = 77,
-        ];
+        let spoiled: [fn(&mut v1::VerifyResponse); 3] =
+            [|w| w.decision = 77, |w| w.trust = 77, |w| w.shield = 77];
         for spoil in spoiled {
             let mut wire = verified();
             spoil(&mut wire);
@@ -428,6 +260,29 @@ mod tests {
                 Err(Error::UnknownValue { number: 77, .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_refusal_for_an_unknown_reason_is_a_refusal() {
+        let reason = Some(Reason::Unrecognized(77));
+        let delivery = v1::VerifyWebhookResponse {
+            decision: v1::Decision::Deny.into(),
+            reason: 77,
+            ..Default::default()
+        };
+        let verdict = WebhookVerdict::try_from(delivery).unwrap();
+        assert_eq!((verdict.is_verified(), verdict.reason), (false, reason));
+        let identity = v1::VerifyResponse {
+            decision: v1::Decision::Deny.into(),
+            trust: v1::Trust::Unverified.into(),
+            reason: 77,
+            verified: None,
+            ..verified()
+        };
+        let verdict = Verdict::try_from(identity).unwrap();
+        assert_eq!((verdict.is_allowed(), verdict.reason), (false, reason));
+        let text = verdict.into_verified().unwrap_err().to_string();
+        assert_eq!(text, "not verified: REASON_UNRECOGNIZED");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -26,6 +26,7 @@ struct Flaky {
     failures: u32,
     code: Option<Code>,
     delay: Duration,
+    request_ids: Arc<Mutex<Vec<String>>>,
 }
 
 impl Flaky {
@@ -77,6 +78,12 @@ impl CountersignService for Flaky {
             request.metadata().contains_key("grpc-timeout"),
             "every call tells its deadline"
         );
+        let id = request.metadata().get("x-request-id").expect("an id");
+        let id = id.to_str().expect("a text").to_owned();
+        self.request_ids
+            .lock()
+            .expect("no test panics with it")
+            .push(id);
         self.turn().await?;
         Ok(Response::new(allowed()))
     }
@@ -210,6 +217,22 @@ async fn a_check_is_repeated_while_the_server_is_unavailable() {
     };
     assert!(verify(&client(&flaky).await).await.unwrap());
     assert_eq!(flaky.calls(), 3);
+}
+
+#[tokio::test]
+async fn the_attempts_of_a_call_share_an_id_and_calls_do_not() {
+    let flaky = Flaky {
+        failures: 2,
+        ..Flaky::default()
+    };
+    let client = client(&flaky).await;
+    for _ in 0..2 {
+        assert!(verify(&client).await.unwrap());
+    }
+    let ids = flaky.request_ids.lock().unwrap().clone();
+    assert_eq!(ids.len(), 4, "three attempts and one");
+    assert!(ids[0].len() == 32 && ids[0] == ids[1] && ids[1] == ids[2]);
+    assert_ne!(ids[2], ids[3]);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //!
 //! Each key of the file has one environment variable: `COUNTERSIGN_` and the key in upper case, with `_` for `.`, so
 //! `limits.max_body_bytes` is `COUNTERSIGN_LIMITS_MAX_BODY_BYTES`. `COUNTERSIGN_KEK` may hold the key-encryption key
-//! itself; [`KEYS`] lists the rest.
+//! itself; [`KEYS`] lists the rest. Any other variable of that prefix is refused as an unknown key of the file is, but
+//! for those of the program's other verbs, and those that Kubernetes sets for a service of this name.
 
 mod files;
 mod limits;
@@ -17,7 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::{SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use tonic::transport::{Identity, ServerTlsConfig};
 
 pub use limits::Limits;
 pub use source::{KEYS, environment_variable, parse_duration};
@@ -165,7 +167,7 @@ impl Config {
     /// Reads the settings for real use from a file, the environment and the command line.
     ///
     /// # Errors
-    /// Everything that is wrong: unknown or unreadable settings, a listener beyond loopback without TLS, half a TLS
+    /// Everything that is wrong: unknown or unreadable settings and `COUNTERSIGN_` variables, a listener beyond loopback without TLS, half a TLS
     /// configuration, a missing token, a missing key-encryption key, or one that others may read.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigErrors> {
         let mut source = Source::from_process(file);
@@ -251,15 +253,23 @@ impl Log {
             ),
         };
         let level = source.text("log.level").unwrap_or(default.level);
-        if tracing_subscriber::EnvFilter::builder()
-            .parse(&level)
-            .is_err()
-        {
+        if !is_log_filter(&level) {
             let remedy = "use error, warn, info, debug or trace, or a filter such as \"info,countersign_server=debug\"";
             source.refuse("log.level", "is not a log filter", remedy, ());
         }
         Self { format, level }
     }
+}
+
+/// Whether every directive names a level. A lone word that is no level would be the name of a target, and a misspelt
+/// level so silences everything else.
+fn is_log_filter(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let named = text.split(',').all(|directive| {
+        directive.contains(['=', '[']) || LEVELS.contains(&&*directive.to_ascii_lowercase())
+    });
+    let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
+    named && parsed.is_ok()
 }
 
 impl Tls {
@@ -272,10 +282,18 @@ impl Tls {
                     source.keep("tls.certificate", read_certificate(&certificate));
                 let private_key_pem =
                     source.keep("tls.private_key", read_private_key(&private_key));
-                Some(Self {
+                let tls = Self {
                     certificate_pem: certificate_pem?,
                     private_key_pem: private_key_pem?,
-                })
+                };
+                if !tls.is_usable() {
+                    let problem =
+                        "are not a PEM certificate and the private key that belongs to it";
+                    let remedy =
+                        "give the certificate chain, leaf first, and the key that it was made for";
+                    source.refuse("tls.certificate and tls.private_key", problem, remedy, ());
+                }
+                Some(tls)
             }
             (None, None) if listen.ip().is_loopback() => None,
             (None, None) => {
@@ -297,6 +315,14 @@ impl Tls {
                 None,
             ),
         }
+    }
+
+    /// Whether the listener would take them: both parse, and the key is the one of the certificate.
+    fn is_usable(&self) -> bool {
+        let key = self.private_key_pem.expose_secret();
+        let identity = Identity::from_pem(&self.certificate_pem, key);
+        let tls = ServerTlsConfig::new().identity(identity);
+        tonic::transport::Server::builder().tls_config(tls).is_ok()
     }
 }
 

@@ -100,6 +100,7 @@ impl Source {
             }
         }
         source.add_environment(|name| env::var_os(name));
+        source.refuse_unknown_variables(env::vars_os().map(|(name, _)| name));
         source
     }
 
@@ -132,6 +133,17 @@ impl Source {
             None => {}
             Some(Ok(text)) => self.kek = Some(Zeroizing::new(text)),
             Some(Err(_)) => self.errors.push(not_text(KEK_VARIABLE)),
+        }
+    }
+
+    /// Refuses variables that look like settings and set nothing, which are misspelt most of the time.
+    pub(super) fn refuse_unknown_variables(&mut self, names: impl Iterator<Item = OsString>) {
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        let mut unknown: Vec<_> = names.filter(|name| is_unknown(name)).collect();
+        unknown.sort_unstable();
+        for name in unknown {
+            let remedy = "check its spelling, or unset it";
+            self.refuse(&name, "is not a known variable", remedy, ());
         }
     }
 
@@ -314,6 +326,31 @@ impl Source {
         };
         self.set(known, text, None);
     }
+}
+
+/// Variables of the program's other verbs, of its tests, and the key-encryption key.
+const OTHER_VARIABLES: [&str; 4] = [
+    KEK_VARIABLE,
+    "COUNTERSIGN_SERVER",
+    "COUNTERSIGN_TOKEN",
+    "COUNTERSIGN_BIN",
+];
+const TEST_PREFIXES: [&str; 2] = ["COUNTERSIGN_CRASH_", "COUNTERSIGN_TEST_"];
+
+fn is_unknown(name: &str) -> bool {
+    name.starts_with("COUNTERSIGN_")
+        && !KEYS.iter().any(|key| environment_variable(key) == name)
+        && !OTHER_VARIABLES.contains(&name)
+        && !TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !is_service_link(name)
+}
+
+/// Kubernetes sets these in every container beside a service whose name begins with `countersign`.
+fn is_service_link(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.contains("_PORT_")
 }
 
 fn not_text(name: &str) -> ConfigError {

@@ -64,6 +64,7 @@ fn source(file: &str, environment: &[(&str, &str)], overrides: &Overrides) -> So
     let mut source = Source::default();
     source.add_file(file);
     source.add_environment(|name| environment.get(name).map(OsString::from));
+    source.refuse_unknown_variables(environment.keys().map(OsString::from));
     source.override_with(overrides);
     source
 }
@@ -168,15 +169,58 @@ fn a_listener_beyond_loopback_needs_tls() {
         problem(site.load("listen = \"0.0.0.0:50051\"")).key,
         "listen"
     );
-    let tls = format!(
+}
+
+#[test]
+fn tls_files_must_be_more_than_named_as_pem() {
+    let site = Site::new();
+    let hollow = format!(
         "tls.certificate = \"{}\"\ntls.private_key = \"{}\"",
         site.path("tls.crt"),
         site.path("tls.key")
     );
-    let config = site
-        .load(&format!("listen = \"0.0.0.0:50051\"\n{tls}"))
-        .unwrap();
-    assert!(config.tls.is_some());
+    let error = problem(site.load(&hollow));
+    assert_eq!(error.key, "tls.certificate and tls.private_key");
+}
+
+#[test]
+fn a_log_level_is_one_of_six_or_a_filter_whose_directives_name_one() {
+    let site = Site::new();
+    for level in [
+        "off",
+        "INFO",
+        "info,h2=off",
+        "warn,countersign_server=debug",
+    ] {
+        let config = site.load(&format!("log.level = \"{level}\""));
+        assert_eq!(config.unwrap().log.level, level);
+    }
+    for level in ["", "bogus", "inof", "info,bogus", "info,", "h2=bogus"] {
+        let error = problem(site.load(&format!("log.level = \"{level}\"")));
+        assert_eq!(error.key, "log.level", "{level:?}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_refused_and_those_of_others_are_not() {
+    let site = Site::new();
+    let set = |name| load(&site.file(""), &[(name, "x")], &Overrides::default());
+    for name in ["COUNTERSIGN_LISTN", "COUNTERSIGN_LIMITS_MAX_HEADER"] {
+        let error = problem(set(name));
+        assert_eq!(error.key, name);
+        assert_eq!(error.problem, "is not a known variable");
+    }
+    for name in [
+        "COUNTERSIGN_SERVER",
+        "COUNTERSIGN_TOKEN",
+        "COUNTERSIGN_BIN",
+        "COUNTERSIGN_CRASH_CYCLES",
+        "COUNTERSIGN_SERVICE_HOST",
+        "COUNTERSIGN_PORT_50051_TCP_ADDR",
+        "PATH",
+    ] {
+        assert!(set(name).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! The program as its users meet it: what it says, what it reads and how it ends.
+
+use std::{
+    fs,
+    io::Read,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use countersign_client::{Client, v1};
+use serde_json::Value;
+use support::process::{PATIENCE, Running, Site, command, finish};
+
+mod support;
+
+/// A line to a server that carries what is asked, and at first loses every answer.
+struct LossyLine {
+    address: SocketAddr,
+    losses: Arc<AtomicUsize>,
+}
+
+/// More than a server says before it answers a call: settings and acknowledgements.
+const BEFORE_AN_ANSWER: usize = 200;
+
+impl LossyLine {
+    /// Loses the answers of this many connections.
+    fn to(server: SocketAddr, losses: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let line = Self {
+            address: listener.local_addr().unwrap(),
+            losses: Arc::new(AtomicUsize::new(losses)),
+        };
+        let losses = line.losses.clone();
+        thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), TcpStream::connect(server).unwrap());
+                let lost = losses
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                    .is_ok();
+                carry(near, far, lost);
+            }
+        });
+        line
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+fn carry(near: TcpStream, far: TcpStream, lost: bool) {
+    let (mut from_near, mut to_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    thread::spawn(move || std::io::copy(&mut from_near, &mut to_far));
+    let (mut near, mut far) = (near, far);
+    thread::spawn(move || {
+        if lost {
+            let mut answer = [0; BEFORE_AN_ANSWER];
+            let _ = far.read_exact(&mut answer);
+        } else {
+            let _ = std::io::copy(&mut far, &mut near);
+        }
+        let _ = near.shutdown(Shutdown::Both);
+        let _ = far.shutdown(Shutdown::Both);
+    });
+}
+
+/// Runs a command of a client, without a terminal.
+fn run(site: &Site, server: &str, arguments: &str) -> Output {
+    finish(&mut client_command(site, server, arguments), PATIENCE).0
+}
+
+fn client_command(site: &Site, server: &str, arguments: &str) -> Command {
+    let mut command = command();
+    command
+        .args(arguments.split(' '))
+        .args(["--server", server, "--token-file"])
+        .arg(site.path("token"));
+    command
+}
+
+fn url(running: &Running) -> String {
+    format!("http://{}", running.address())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+async fn with_secret() -> (Site, Running, Client) {
+    let site = Site::new();
+    let running = site.serve().await;
+    let client = site.client(&running).await;
+    let new = support::new_secret("a/b", "stripe.webhook");
+    client.create_secret(new).await.unwrap();
+    (site, running, client)
+}
+
+async fn versions(client: &Client) -> usize {
+    client.get_secret("a/b").await.unwrap().versions.len()
+}
+
+/// The word after `--request-id`.
+fn told_id(text: &str) -> String {
+    let (_, rest) = text.split_once("--request-id ").expect(text);
+    rest.split([' ', ',']).next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_rotation_whose_answer_is_lost_is_repeated_as_the_same_rotation() {
+    let (site, running, client) = with_secret().await;
+    let line = LossyLine::to(running.address(), 1);
+    let output = run(&site, &line.url(), "secret rotate a/b --json");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(answer["revealed_key"].is_string() && answer["version"] == 2);
+    assert_eq!(line.losses.load(Ordering::SeqCst), 0);
+    assert_eq!(versions(&client).await, 2);
+}
+
+#[tokio::test]
+async fn a_rotation_without_any_answer_tells_how_to_get_its_key_without_a_second_one() {
+    let (site, running, client) = with_secret().await;
+    let line = LossyLine::to(running.address(), 2);
+    let output = run(&site, &line.url(), "secret rotate a/b --json");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("it may have happened") && said.contains("never does it twice"));
+    assert!(!said.contains("try again"), "{said}");
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let id = told_id(&said);
+    assert_eq!(report["request_id"], *id);
+    assert!(report["error"].as_str().unwrap().contains(&id), "{report}");
+    assert_eq!(versions(&client).await, 2, "it has happened");
+
+    let again = format!("secret rotate a/b --json --request-id {id}");
+    let output = run(&site, &line.url(), &again);
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(answer["revealed_key"].is_string() && answer["version"] == 2);
+    assert_eq!(versions(&client).await, 2);
+}
+
+#[tokio::test]
+async fn a_creation_without_any_answer_tells_how_to_get_its_key() {
+    let (site, running, _) = with_secret().await;
+    let line = LossyLine::to(running.address(), 2);
+    let create = "secret create a/new --scheme chatwoot.identity --mode off";
+    let output = run(&site, &line.url(), create);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(stdout(&output).is_empty(), "{output:?}");
+
+    let again = format!("{create} --request-id {}", told_id(&said));
+    let output = run(&site, &line.url(), &again);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).contains("The key; store it now"));
+}
+
+#[tokio::test]
+async fn a_change_without_a_request_id_and_an_answer_says_where_to_look() {
+    let (site, running, _) = with_secret().await;
+    let line = LossyLine::to(running.address(), 1);
+    let output = run(&site, &line.url(), "secret revoke a/b 1 --force");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("countersign secret get a/b"), "{said}");
+}
+
+#[tokio::test]
+async fn a_refused_repetition_is_told_as_what_it_is() {
+    let (site, running, _) = with_secret().await;
+    let line = LossyLine::to(running.address(), 1);
+    let output = run(&site, &line.url(), "secret rotate a/none");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(!said.contains("may have happened"), "{said}");
+}
+
+#[tokio::test]
+async fn headers_can_come_from_standard_input_and_the_body_from_the_command_line() {
+    let (site, running, _) = with_secret().await;
+    let sign = "webhook sign a/b --body {\"a\":1}";
+    let headers = run(&site, &url(&running), sign).stdout;
+    for (body, code) in [("{\"a\":1}", 0), ("{\"a\":2}", 1)] {
+        let verify = format!("webhook verify a/b --headers-file - --body {body}");
+        let mut verify = client_command(&site, &url(&running), &verify);
+        fs::write(site.path("headers"), &headers).unwrap();
+        verify.stdin(fs::File::open(site.path("headers")).unwrap());
+        let (output, _) = finish(&mut verify, PATIENCE);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+    let both = "webhook verify a/b --headers-file - --body-file -";
+    let output = run(&site, &url(&running), both);
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    assert!(stderr(&output).contains("either the headers or the body"));
+}
+
+#[tokio::test]
+async fn a_delivery_through_many_proxies_is_verified_for_every_scheme() {
+    let (site, running, client) = with_secret().await;
+    drop(site);
+    for scheme in client.list_schemes().await.unwrap() {
+        if scheme.purpose() != v1::Purpose::Webhook {
+            continue;
+        }
+        let name = format!("a/{}", scheme.id);
+        let new = support::new_secret(&name, &scheme.id);
+        client.create_secret(new).await.unwrap();
+        let mut headers = client.sign_webhook(&name, "{}").await.unwrap().proof;
+        for number in 0..100 {
+            let hop: http::HeaderName = format!("x-hop-{number}").parse().unwrap();
+            headers.insert(hop, "v".repeat(200).parse().unwrap());
+        }
+        let verdict = client.verify_webhook(&name, &headers, "{}").await;
+        assert!(verdict.unwrap().is_verified(), "{name}");
+    }
+    drop(running);
+}
+
+#[test]
+fn the_key_in_the_environment_is_warned_of_once() {
+    let site = Site::new();
+    let text = site.configuration();
+    let lines = text.lines().filter(|line| !line.starts_with("key_enc"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    site.write("countersign.toml", &text, 0o644);
+    let mut serve = site.serve_command();
+    serve.env("COUNTERSIGN_KEK", &site.kek);
+    let mut running = Running::spawn(serve, &site.path("log"));
+    running.until_logged();
+    let warnings = site.log().matches("COUNTERSIGN_KEK stays").count();
+    assert_eq!(warnings, 1, "{}", site.log());
+}
+
+#[tokio::test]
+async fn a_lost_race_has_an_exit_code_of_its_own() {
+    let (site, running, _) = with_secret().await;
+    for change in [
+        "secret rotate a/b --expected-version 7",
+        "secret update a/b --replay deny --etag stale",
+    ] {
+        let output = run(&site, &url(&running), change);
+        assert_eq!(output.status.code(), Some(75), "{output:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_new_key_is_told_in_words() {
+    let (site, running, _) = with_secret().await;
+    let import = |key: &str, arguments: &str| {
+        site.write("key", key, 0o600);
+        let mut create = client_command(&site, &url(&running), arguments);
+        let (output, _) = finish(create.arg("--key-file").arg(site.path("key")), PATIENCE);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        stdout(&output)
+    };
+    let key = support::crypto::key_text("shared", 64);
+    let hook = import(&key, "secret create a/hook --scheme talkjs.webhook");
+    assert!(!hook.contains("WARNING"), "{hook}");
+    let token = "secret create a/token --scheme talkjs.token --parameter app_id=x";
+    let token = import(&key, token);
+    assert!(token.contains("has the same key"), "{token}");
+    let short = support::crypto::key_text("short", 10);
+    let short = import(&short, "secret create a/short --scheme github.webhook");
+    assert!(short.contains("shorter than it should be"), "{short}");
+
+    let rotate = "secret rotate a/token --emergency";
+    let rotated = stdout(&run(&site, &url(&running), rotate));
+    assert!(
+        rotated.contains("Rotate that one with --emergency too"),
+        "{rotated}"
+    );
+    let rotated = stdout(&run(&site, &url(&running), "secret rotate a/b --emergency"));
+    assert!(!rotated.contains("WARNING"), "{rotated}");
+}
