@@ -45,7 +45,8 @@ fn every_error_reason_is_documented() {
          Every error of the API carries `google.rpc.ErrorInfo` with domain `countersign` and one of these reasons; a\n\
          field at fault stands in `google.rpc.BadRequest`. A refused proof is no error: see `Reason` in\n\
          [countersign.proto](../proto/countersign/v1/countersign.proto).\n\n\
-         Only UNAVAILABLE is worth a retry as it is; RESOURCE_EXHAUSTED after a while.\n\n\
+         Only UNAVAILABLE is worth a retry as it is, of CreateSecret and RotateSecret with the same request_id;\n\
+         RESOURCE_EXHAUSTED after a while.\n\n\
          | reason | code | meaning |\n|---|---|---|\n",
     );
     for reason in ErrorReason::ALL {
