@@ -93,7 +93,7 @@ fn main() {
     let webhook = |bytes| client.block_on(webhook_secret(&ours, bytes));
     let (small, large) = (webhook(1024), webhook(64 * 1024));
     let item = BatchVerifyItem {
-        check: Some(Check::Verify(hash.clone())),
+        check: Some(Check::Verify(hash.clone().into())),
     };
     let batch = BatchVerifyRequest {
         items: vec![item; BATCH],

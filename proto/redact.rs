@@ -1,4 +1,4 @@
-//! `Debug` for the messages that hold keys, proofs, bodies or identities beside them. It names the secret, which is
+//! `Debug` for the messages that hold keys, proofs or bodies. It names the secret, which is
 //! no secret, and nothing that the caller or the service would not want in a log.
 
 use std::fmt;

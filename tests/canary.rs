@@ -205,7 +205,7 @@ impl Run {
             proof,
         };
         let item = BatchVerifyItem {
-            check: Some(Check::Verify(request.clone())),
+            check: Some(Check::Verify(request.clone().into())),
         };
         let answered = self.proofs.verify(request).await;
         self.keep("Verify", Place::VerifyAnswer, &answered);
@@ -220,7 +220,7 @@ impl Run {
             ..Default::default()
         };
         let item = BatchVerifyItem {
-            check: Some(Check::VerifyWebhook(request.clone())),
+            check: Some(Check::VerifyWebhook(request.clone().into())),
         };
         let answered = self.proofs.verify_webhook(request).await;
         self.keep("VerifyWebhook", Place::Anywhere, &answered);

@@ -137,7 +137,7 @@ async fn good_messages(service: &Service) -> BTreeMap<String, Vec<Vec<u8>>> {
         sign("acme/hook", delivery(b"body")).encode_to_vec(),
     ];
     let item = v1::BatchVerifyItem {
-        check: Some(v1::batch_verify_item::Check::Verify(verify.clone())),
+        check: Some(v1::batch_verify_item::Check::Verify(verify.clone().into())),
     };
     let items = vec![item; 3];
     let spare = "acme/spare".to_owned();

@@ -119,7 +119,7 @@ async fn batch(service: &Service, id: &str, name: &str) -> Vec<Outcome> {
         ..Default::default()
     };
     let item = BatchVerifyItem {
-        check: Some(Check::VerifyWebhook(check)),
+        check: Some(Check::VerifyWebhook(check.into())),
     };
     let mut request = Request::new(BatchVerifyRequest {
         items: vec![item.clone(), item],

@@ -227,7 +227,7 @@ async fn w26_a_delivery_that_stands_twice_in_a_batch_is_taken_once() {
         ..Default::default()
     };
     let item = BatchVerifyItem {
-        check: Some(Check::VerifyWebhook(request)),
+        check: Some(Check::VerifyWebhook(request.into())),
     };
     let items = vec![item; 3];
     let mut client = service.proofs.clone();

@@ -273,8 +273,8 @@ pub enum Check {
 impl Check {
     fn into_item(self) -> v1::BatchVerifyItem {
         let check = match self {
-            Self::Identity(request) => WireCheck::Verify(request),
-            Self::Webhook(request) => WireCheck::VerifyWebhook(request),
+            Self::Identity(request) => WireCheck::Verify(request.into()),
+            Self::Webhook(request) => WireCheck::VerifyWebhook(request.into()),
         };
         v1::BatchVerifyItem { check: Some(check) }
     }

@@ -79,7 +79,7 @@ impl Shared {
         index: usize,
     ) -> BatchVerifyResult {
         let outcome = match item.check {
-            Some(Check::Verify(request)) => self.verify(request, rpc_id).map(Outcome::Verify),
+            Some(Check::Verify(request)) => self.verify(*request, rpc_id).map(Outcome::Verify),
             Some(Check::VerifyWebhook(request)) => {
                 let call = self.replay.call_of(rpc_id, index);
                 self.verify_webhook(&request, rpc_id, call)

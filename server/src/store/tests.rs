@@ -2,7 +2,6 @@
 
 mod at_rest;
 mod changes;
-mod crash;
 mod failures;
 mod opening;
 mod requests;
