@@ -163,6 +163,20 @@ async fn h06_h08_h09_h16_a_hash_in_another_form_is_malformed() {
 }
 
 #[tokio::test]
+async fn h19_guessing_never_locks_a_namespace_out() {
+    let (service, _) = Service::with_hash().await;
+    let right = service.hash_of("acme/chat", "user_1").await;
+    for guess in 0..1000 {
+        let answer = service
+            .verify_hash("acme/chat", "user_1", &format!("{guess:064x}"))
+            .await;
+        assert_eq!(answer.reason(), Reason::SignatureMismatch);
+    }
+    let answer = service.verify_hash("acme/chat", "user_1", &right).await;
+    assert_eq!(answer.trust(), Trust::Verified);
+}
+
+#[tokio::test]
 async fn h10_a_hash_of_another_namespace_or_purpose_does_not_hold() {
     let (service, hash) = Service::with_hash().await;
     for (secret, scheme) in [

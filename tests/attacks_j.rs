@@ -190,6 +190,20 @@ async fn j61_one_person_is_not_made_of_two() {
 }
 
 #[tokio::test]
+async fn j69_a_token_holds_as_often_as_it_is_sent_until_it_ends() {
+    let service = Service::start().await;
+    service.generate("acme/token", "kaltalk.token").await;
+    let held = service.token_of("acme/token", "user_1").await;
+    for _ in 0..1000 {
+        let answer = service.verify_token("acme/token", &held).await;
+        assert_eq!(answer.trust(), Trust::Verified);
+    }
+    service.at(3600);
+    let answer = service.verify_token("acme/token", &held).await;
+    assert_refused(&answer, Reason::TokenExpired);
+}
+
+#[tokio::test]
 async fn a_verified_number_is_the_one_that_was_signed() {
     let service = Service::start().await;
     let key = key_text("number", 40);

@@ -28,6 +28,22 @@ async fn w21_a_body_that_is_not_utf8_is_signed_and_verified_as_bytes() {
 }
 
 #[tokio::test]
+async fn w25_a_compressed_body_is_verified_as_it_was_received() {
+    let service = Service::start().await;
+    service.generate("acme/hook", "github.webhook").await;
+    // gzip of "{}", as RFC 1952 writes it.
+    let compressed = hex::decode("1f8b0800000000000003abae050043bfa6a302000000");
+    let compressed = compressed.unwrap();
+    let headers = service.headers("acme/hook", &compressed).await;
+    assert_eq!(
+        service.check("acme/hook", &headers, &compressed).await,
+        FIRST
+    );
+    let unpacked = service.check("acme/hook", &headers, b"{}").await;
+    assert_eq!(unpacked, refused(Reason::SignatureMismatch));
+}
+
+#[tokio::test]
 async fn w22_an_empty_body_is_accepted_if_it_was_signed() {
     let service = Service::start().await;
     service.generate("acme/hook", "standard.webhook").await;

@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn h14_a_key_with_nul_bytes_behind_it_is_the_same_key() {
+        let short = Key::new(Zeroizing::new(b"a-key-of-the-vendor".to_vec()));
+        let padded = Key::new(Zeroizing::new(b"a-key-of-the-vendor\0\0".to_vec()));
+        assert!(
+            short
+                .tag(&[b"m"])
+                .matches(padded.tag(&[b"m"]).expose_bytes())
+        );
+        assert_eq!(*short.effective_block(), *padded.effective_block());
+    }
+
+    #[test]
     fn h13_half_a_hex_digit_is_refused() {
         for bad in ["abc", "zz", "aa bb", "aabbzz"] {
             assert!(

@@ -36,6 +36,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(duration)))
     }
 
+    /// This many milliseconds earlier, saturating.
+    #[must_use]
+    pub const fn minus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// `self − earlier` in milliseconds, saturating; negative when `earlier` is later.
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

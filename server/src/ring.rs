@@ -170,17 +170,26 @@ impl KeyRing {
         (page, rest.next().is_some())
     }
 
-    /// The times of use since the last call.
-    pub(crate) fn take_uses(&self) -> Vec<UseTimes> {
-        let mut taken = Vec::new();
+    /// The times of use that are not written yet.
+    pub(crate) fn pending_uses(&self) -> Vec<UseTimes> {
+        let mut pending = Vec::new();
+        self.each_use(|secret_id, version, uses| pending.extend(uses.pending(secret_id, version)));
+        pending
+    }
+
+    /// Notes that all uses up to a time are written.
+    pub(crate) fn uses_written(&self, until: Timestamp) {
+        self.each_use(|_, _, uses| uses.written_until(until));
+    }
+
+    fn each_use(&self, mut each: impl FnMut(i64, u32, &Uses)) {
         for shard in &self.shards {
             for entry in shard.load().values() {
                 for (version, uses) in entry.record.versions.iter().zip(&entry.uses) {
-                    taken.extend(uses.take(entry.record.id, version.life.number));
+                    each(entry.record.id, version.life.number, uses);
                 }
             }
         }
-        taken
     }
 
     /// `SecretName` borrows as `str`, so both hash alike.
@@ -322,15 +331,28 @@ impl Uses {
         time(self.verified.load(Ordering::Relaxed))
     }
 
-    fn take(&self, secret_id: i64, version: u32) -> Option<UseTimes> {
-        let (last_sign, last_verify) = (self.last_sign(), self.last_verify());
-        let latest = last_sign.max(last_verify)?.unix_millis();
-        (self.written.fetch_max(latest, Ordering::Relaxed) < latest).then_some(UseTimes {
+    fn latest(&self) -> i64 {
+        let [signed, verified] = [&self.signed, &self.verified];
+        signed
+            .load(Ordering::Relaxed)
+            .max(verified.load(Ordering::Relaxed))
+    }
+
+    fn pending(&self, secret_id: i64, version: u32) -> Option<UseTimes> {
+        (self.latest() > self.written.load(Ordering::Relaxed)).then(|| UseTimes {
             secret_id,
             version,
-            last_sign,
-            last_verify,
+            last_sign: self.last_sign(),
+            last_verify: self.last_verify(),
         })
+    }
+
+    /// A use after that time is still to be written, and the earlier one with it once more.
+    fn written_until(&self, until: Timestamp) {
+        let latest = self.latest();
+        if latest <= until.unix_millis() {
+            self.written.fetch_max(latest, Ordering::Relaxed);
+        }
     }
 }
 

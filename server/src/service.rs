@@ -52,11 +52,15 @@ impl Shared {
 
     /// Writes the times of use that are not in the store yet.
     pub(crate) async fn flush_uses(&self) {
-        let uses = self.ring.take_uses();
-        if !uses.is_empty()
-            && let Err(error) = self.store.record_use(uses).await
-        {
-            tracing::warn!(%error, "the times of last use could not be written");
+        // A use in this very millisecond may come after the look into the ring.
+        let before = self.clock.now().minus_millis(1);
+        let uses = self.ring.pending_uses();
+        if uses.is_empty() {
+            return;
+        }
+        match self.store.record_use(uses).await {
+            Ok(()) => self.ring.uses_written(before),
+            Err(error) => tracing::warn!(%error, "the times of last use are not written yet"),
         }
     }
 
