@@ -1,0 +1,158 @@
+//! What a secret signs.
+
+use std::time::Duration;
+
+use super::{KeyVersion, MisfitError, Secret};
+use crate::{
+    Catalogue, Identity, Rules, Timestamp,
+    hash::Field,
+    rotation::VersionState,
+    token::{self, SignTokenError},
+    verdict::VersionUse,
+};
+
+/// Why nothing was signed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// The request does not fit the secret.
+    #[error(transparent)]
+    Misfit(#[from] MisfitError),
+    /// No version may sign.
+    #[error("the secret has no active version")]
+    NoActiveVersion,
+    /// A ttl was given for a proof without a time.
+    #[error("only tokens have a ttl")]
+    TtlUnsupported,
+    /// The text would be a proof of another scheme, and the vendor issues one key for both.
+    #[error("the text would be a proof of another scheme that has the same key")]
+    SigningInput,
+    /// The token cannot be made.
+    #[error(transparent)]
+    Token(#[from] SignTokenError),
+}
+
+/// A signature and the version that made it.
+#[derive(Debug)]
+pub struct Signed<T> {
+    /// What was made.
+    pub value: T,
+    /// With which version.
+    pub version: VersionUse,
+    /// When it is refused by age.
+    pub expire_time: Option<Timestamp>,
+}
+
+impl Secret {
+    /// Makes an identity hash or token.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn sign_identity(
+        &self,
+        identity: &Identity,
+        ttl: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Signed<String>, SignError> {
+        let active = self.active()?;
+        match &self.scheme.rules {
+            Rules::IdentityHash(rules) => {
+                if ttl.is_some() {
+                    return Err(SignError::TtlUnsupported);
+                }
+                let field = rules.message.field(identity);
+                self.guard(Some(field), field.of(identity).as_bytes())?;
+                Ok(active.signed(rules.sign(&active.key, identity), None))
+            }
+            Rules::IdentityToken(rules) => {
+                let key = active.token_key();
+                let parameters = &self.policy.parameters;
+                let (token, expire) = token::sign(rules, parameters, key, identity, ttl, now)?;
+                Ok(active.signed(token, Some(expire)))
+            }
+            Rules::Webhook(_) | Rules::ResourceId(_) => Err(MisfitError::Purpose.into()),
+        }
+    }
+
+    /// Makes an unguessable id.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn sign_resource_id(&self, id: &str) -> Result<Signed<String>, SignError> {
+        let Rules::ResourceId(rules) = &self.scheme.rules else {
+            return Err(MisfitError::Purpose.into());
+        };
+        let active = self.active()?;
+        self.guard(Some(Field::Id), id.as_bytes())?;
+        let text = rules.encoding.encode(&active.key.tag(&[id.as_bytes()]));
+        Ok(active.signed(text, None))
+    }
+
+    /// Signs a delivery as the vendor would, at `signed`.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn sign_webhook(
+        &self,
+        id: &str,
+        body: &[u8],
+        signed: Timestamp,
+    ) -> Result<Signed<Vec<(String, String)>>, SignError> {
+        let rules = self.webhook_rules()?;
+        let active = self.active()?;
+        if rules.signs_bare_body() {
+            self.guard(None, body)?;
+        }
+        let unit = self.policy.timestamp_unit;
+        let headers = rules.sign(&active.key, id, unit, signed, body);
+        let expire = rules
+            .timestamp
+            .is_some()
+            .then(|| self.freshness(rules).last_moment(signed))
+            .flatten();
+        Ok(active.signed(headers, expire))
+    }
+
+    fn active(&self) -> Result<&KeyVersion, SignError> {
+        self.versions
+            .iter()
+            .find(|version| version.state == VersionState::Active)
+            .ok_or(SignError::NoActiveVersion)
+    }
+
+    /// Refuses to sign nothing, and, where the vendor issues one key for several schemes, what would be a proof of
+    /// another one: the signing input of a token, or the signed text of a delivery.
+    fn guard(&self, field: Option<Field>, text: &[u8]) -> Result<(), SignError> {
+        if let Some(field) = field
+            && text.is_empty()
+        {
+            return Err(MisfitError::Empty(field).into());
+        }
+        let mut siblings = self.scheme.shares_key_with.iter();
+        let is_proof = |id: &String| {
+            let scheme = Catalogue::builtin().scheme(id);
+            scheme.is_some_and(|scheme| match &scheme.rules {
+                Rules::IdentityToken(_) => token::looks_like_signing_input(text),
+                Rules::Webhook(rules) => rules.signed_text.may_be(text),
+                Rules::IdentityHash(_) | Rules::ResourceId(_) => false,
+            })
+        };
+        match siblings.any(is_proof) {
+            true => Err(SignError::SigningInput),
+            false => Ok(()),
+        }
+    }
+}
+
+impl KeyVersion {
+    fn signed<T>(&self, value: T, expire_time: Option<Timestamp>) -> Signed<T> {
+        let version = VersionUse {
+            number: self.number,
+            state: self.state,
+        };
+        Signed {
+            value,
+            version,
+            expire_time,
+        }
+    }
+}
