@@ -126,7 +126,7 @@ async fn batch(service: &Service, id: &str, name: &str) -> Vec<Outcome> {
     });
     request
         .metadata_mut()
-        .insert("x-request-id", id.parse().unwrap());
+        .insert("countersign-call-id", id.parse().unwrap());
     let answer = service.proofs.clone().batch_verify(request).await;
     let results = answer.unwrap().into_inner().results;
     results

@@ -62,7 +62,7 @@ pub(crate) fn reveal(key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     if !key.is_empty() {
         writeln!(
             out,
-            "\nThe key; store it now, it is not shown again:\n\n  {key}\n"
+            "\nThe key; store it now. Only the same --request-id shows it again, for 24 hours:\n\n  {key}\n"
         )?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::Error;
 /// Attempts of a call that may be repeated, the first one included.
 const MAX_ATTEMPTS: u32 = 3;
 /// The id of a call, which all its attempts share, so that the service can tell a retry from another delivery.
-const REQUEST_ID: &str = "x-request-id";
+const CALL_ID: &str = "countersign-call-id";
 /// Longest pause before the second attempt; it doubles for each further one.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -99,7 +99,7 @@ impl Caller {
                 .insert("authorization", authorization.clone());
         }
         if let Some(id) = id {
-            request.metadata_mut().insert(REQUEST_ID, id.clone());
+            request.metadata_mut().insert(CALL_ID, id.clone());
         }
         match timeout_at(end, call(request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),

@@ -68,7 +68,7 @@ impl Client {
     /// Checks a webhook delivery with every field under the caller's control. [`crate::wire_headers`] makes the
     /// headers.
     ///
-    /// All attempts of one call carry the same `x-request-id`, by which the service can tell a retry after a lost answer
+    /// All attempts of one call carry the same `countersign-call-id`, by which the service can tell a retry after a lost answer
     /// from a delivery that came twice. Another call of yours is another delivery to it.
     ///
     /// # Errors

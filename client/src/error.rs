@@ -168,7 +168,7 @@ impl CallError {
             Code::DeadlineExceeded => Some("allow a longer deadline"),
             Code::ResourceExhausted => Some("wait a moment and try again"),
             Code::Aborted => Some("somebody else changed it: read it again, then repeat"),
-            Code::NotFound => Some("check the name, and that the token may use it"),
+            Code::NotFound => Some("list what there is: secrets, their versions, or schemes"),
             // Every error of the service itself has a reason.
             Code::Internal | Code::Unknown if self.reason.is_none() => Some(
                 "this came from the way to the server: check the address, and http:// or https://",

@@ -78,7 +78,10 @@ impl CountersignService for Flaky {
             request.metadata().contains_key("grpc-timeout"),
             "every call tells its deadline"
         );
-        let id = request.metadata().get("x-request-id").expect("an id");
+        let id = request
+            .metadata()
+            .get("countersign-call-id")
+            .expect("an id");
         let id = id.to_str().expect("a text").to_owned();
         self.request_ids
             .lock()

@@ -51,11 +51,6 @@ impl RequestId {
         id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
     }
 
-    /// The id as bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
     /// The caller's own id if it is 1 to 64 plain characters, else the next of ours.
     fn from_headers(headers: &HeaderMap, next: &AtomicU64) -> Self {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');

@@ -11,8 +11,6 @@ use std::{
 use countersign_core::{Timestamp, key::Tag};
 use sha2::{Digest, Sha256};
 
-use crate::gate::RequestId;
-
 const SHARDS: usize = 16;
 
 /// How long a delivery is remembered whose scheme has no time after which it would be refused anyway.
@@ -60,9 +58,9 @@ struct Seen {
     call: Call,
 }
 
-/// One check of one call, by the caller's `x-request-id`. When an answer was lost, the repeat has the same.
+/// One check of one call, if the caller marks its calls. When an answer was lost, the repeat has the same mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Call(u64);
+pub(crate) struct Call(Option<u64>);
 
 #[derive(Default)]
 struct Shard {
@@ -90,8 +88,8 @@ impl ReplayRecord {
     }
 
     /// The check at `index` of a call.
-    pub(crate) fn call_of(&self, id: &RequestId, index: usize) -> Call {
-        Call(self.hasher.hash_one((id.as_bytes(), index)))
+    pub(crate) fn call_of(&self, id: Option<&[u8]>, index: usize) -> Call {
+        Call(id.map(|id| self.hasher.hash_one((id, index))))
     }
 
     /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it. The call that
@@ -120,7 +118,8 @@ impl ReplayRecord {
             Some(seen) => {
                 // The sender tried again with a later timestamp, and that delivery can be replayed for longer.
                 seen.end = seen.end.max(end);
-                match (seen.body == body, seen.call == call) {
+                let repeated = call.0.is_some() && seen.call == call;
+                match (seen.body == body, repeated) {
                     (true, true) => Sighting::First,
                     (true, false) => Sighting::Duplicate,
                     (false, _) => Sighting::Conflict,
@@ -181,7 +180,7 @@ mod tests {
     fn note(record: &ReplayRecord, id: &str, body: &[u8], now: i64) -> Sighting {
         let now = Timestamp::from_unix_secs(now);
         static CALLS: AtomicU64 = AtomicU64::new(0);
-        let call = Call(CALLS.fetch_add(1, Ordering::Relaxed));
+        let call = Call(Some(CALLS.fetch_add(1, Ordering::Relaxed)));
         record.note(1, Identity::Id { id, body }, call, RETENTION, now)
     }
 
@@ -193,10 +192,12 @@ mod tests {
             let delivery = Identity::Id { id: "a", body };
             record.note(1, delivery, Call(call), RETENTION, now)
         };
-        assert_eq!(note(1, b"1"), Sighting::First);
-        assert_eq!(note(1, b"1"), Sighting::First);
-        assert_eq!(note(1, b"2"), Sighting::Conflict);
-        assert_eq!(note(2, b"1"), Sighting::Duplicate);
+        assert_eq!(note(Some(1), b"1"), Sighting::First);
+        assert_eq!(note(Some(1), b"1"), Sighting::First);
+        assert_eq!(note(Some(1), b"2"), Sighting::Conflict);
+        assert_eq!(note(Some(2), b"1"), Sighting::Duplicate);
+        assert_eq!(note(None, b"1"), Sighting::Duplicate);
+        assert_eq!(note(None, b"1"), Sighting::Duplicate);
     }
 
     #[test]
@@ -250,7 +251,7 @@ mod tests {
         let tag = Key::new(Zeroizing::new(vec![1; 32])).tag(&[b"text"]);
         let now = Timestamp::from_unix_secs(0);
         for secret in [1, 2] {
-            let seen = record.note(secret, Identity::Signed(&tag), Call(1), RETENTION, now);
+            let seen = record.note(secret, Identity::Signed(&tag), Call(None), RETENTION, now);
             assert_eq!(seen, Sighting::First);
         }
     }

@@ -59,8 +59,11 @@ fn to_json(
 /// A whole number stays whole, so that a claim reads `1`, not `1.0`.
 #[allow(clippy::cast_possible_truncation)]
 fn number(value: f64) -> Result<Number, &'static str> {
-    if value.fract() == 0.0 && value.abs() <= MAX_SAFE_INTEGER {
-        return Ok((value as i64).into());
+    if value.fract() == 0.0 {
+        return match value.abs() <= MAX_SAFE_INTEGER {
+            true => Ok((value as i64).into()),
+            false => Err("whole numbers up to 2^53 - 1; larger ones as text"),
+        };
     }
     Number::from_f64(value).ok_or("finite numbers only")
 }

@@ -19,7 +19,19 @@ use super::Shared;
 use crate::{
     failure::{ErrorReason, Failure},
     gate::RequestId,
+    replay::Call,
 };
+
+/// Metadata by which a caller marks the attempts of one call. Not `x-request-id`: receivers pass that on from the very
+/// delivery, and a replayer would choose it.
+const CALL_ID: &str = "countersign-call-id";
+
+fn call_id<T>(request: &Request<T>) -> Option<&[u8]> {
+    request
+        .metadata()
+        .get(CALL_ID)
+        .map(|id| id.as_encoded_bytes())
+}
 
 /// `CountersignService`.
 pub(crate) struct DataPlane(pub Arc<Shared>);
@@ -44,7 +56,7 @@ impl CountersignService for DataPlane {
         request: Request<VerifyWebhookRequest>,
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
         let rpc_id = RequestId::of(&request);
-        let call = self.0.replay.call_of(&rpc_id, 0);
+        let call = self.0.replay.call_of(call_id(&request), 0);
         let response = self
             .0
             .verify_webhook(&request.into_inner(), &rpc_id, call)?;
@@ -56,6 +68,7 @@ impl CountersignService for DataPlane {
         request: Request<BatchVerifyRequest>,
     ) -> Result<Response<BatchVerifyResponse>, Status> {
         let rpc_id = RequestId::of(&request);
+        let call_id = call_id(&request).map(<[u8]>::to_vec);
         let items = request.into_inner().items;
         let max = self.0.limits.max_batch_items;
         if items.is_empty() || items.len() > max {
@@ -63,7 +76,8 @@ impl CountersignService for DataPlane {
         }
         let mut results = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            results.push(self.0.batch_item(item, &rpc_id, index));
+            let call = self.0.replay.call_of(call_id.as_deref(), index);
+            results.push(self.0.batch_item(item, &rpc_id, call));
             // A long batch lets other calls through, and ends when its deadline does.
             tokio::task::consume_budget().await;
         }
@@ -76,15 +90,13 @@ impl Shared {
         &self,
         item: BatchVerifyItem,
         rpc_id: &RequestId,
-        index: usize,
+        call: Call,
     ) -> BatchVerifyResult {
         let outcome = match item.check {
             Some(Check::Verify(request)) => self.verify(*request, rpc_id).map(Outcome::Verify),
-            Some(Check::VerifyWebhook(request)) => {
-                let call = self.replay.call_of(rpc_id, index);
-                self.verify_webhook(&request, rpc_id, call)
-                    .map(Outcome::VerifyWebhook)
-            }
+            Some(Check::VerifyWebhook(request)) => self
+                .verify_webhook(&request, rpc_id, call)
+                .map(Outcome::VerifyWebhook),
             None => Err(Failure::field("check", "verify or verify_webhook")),
         };
         let outcome = outcome.unwrap_or_else(|failure| {
