@@ -28,6 +28,22 @@ async fn w21_a_body_that_is_not_utf8_is_signed_and_verified_as_bytes() {
 }
 
 #[tokio::test]
+async fn w24_what_costs_nothing_is_checked_before_a_body_is_hashed() {
+    let service = Service::start().await;
+    service.generate("acme/hook", "stripe.webhook").await;
+    let large = vec![b'x'; 1 << 20];
+    let headers = service.headers("acme/hook", BODY).await;
+    let mismatch = service.check("acme/hook", &headers, &large).await;
+    assert_eq!(mismatch, refused(Reason::SignatureMismatch));
+    // The same bad signature is not looked at once the timestamp is enough to refuse it.
+    service.at(301);
+    let stale = service.check("acme/hook", &headers, &large).await;
+    assert_eq!(stale, refused(Reason::TimestampTooOld));
+    let bare = service.check("acme/hook", &[], &large).await;
+    assert_eq!(bare, refused(Reason::HeaderMissing));
+}
+
+#[tokio::test]
 async fn w25_a_compressed_body_is_verified_as_it_was_received() {
     let service = Service::start().await;
     service.generate("acme/hook", "github.webhook").await;
