@@ -104,11 +104,7 @@ impl Secret {
         }
         let unit = self.policy.timestamp_unit;
         let headers = rules.sign(&active.key, id, unit, signed, body);
-        let expire = rules
-            .timestamp
-            .is_some()
-            .then(|| self.freshness(rules).last_moment(signed))
-            .flatten();
+        let expire = self.freshness(rules).last_moment(signed);
         Ok(active.signed(headers, expire))
     }
 
