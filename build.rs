@@ -12,7 +12,8 @@ const FILES: [&str; 3] = [
 ];
 
 /// Messages that carry a key, a proof or a body: `proto/redact.rs` gives them a Debug that shows none of it.
-const REDACTED: [&str; 10] = [
+const REDACTED: [&str; 11] = [
+    "Handshake",
     "Header",
     "SignRequest",
     "WebhookToSign",
@@ -50,6 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A message of a million empty items must not take a million times the room of a full one.
         .boxed(".countersign.v1.BatchVerifyItem.check.verify")
         .boxed(".countersign.v1.BatchVerifyItem.check.verify_webhook")
+        .boxed(".countersign.v1.ExplainRequest.check.verify")
+        .boxed(".countersign.v1.ExplainRequest.check.webhook")
         .skip_debug(redacted)
         .client_mod_attribute("countersign.v1", "#[cfg(feature = \"client\")]")
         .server_mod_attribute("countersign.v1", "#[cfg(feature = \"server\")]")

@@ -4,9 +4,9 @@
 use std::fmt;
 
 use crate::v1::{
-    CreateSecretRequest, CreateSecretResponse, Header, RotateSecretRequest, RotateSecretResponse,
-    SignRequest, SignResponse, VerifyRequest, VerifyWebhookRequest, WebhookToSign,
-    rotate_secret_request, sign_request, verify_request, verify_webhook_request,
+    CreateSecretRequest, CreateSecretResponse, Handshake, Header, RotateSecretRequest,
+    RotateSecretResponse, SignRequest, SignResponse, VerifyRequest, VerifyWebhookRequest,
+    WebhookToSign, rotate_secret_request, sign_request, verify_request, verify_webhook_request,
 };
 
 /// Shows the listed fields of a message and hides the others behind `..`.
@@ -23,6 +23,7 @@ macro_rules! redacted_debug {
 }
 
 redacted_debug! {
+    Handshake { name, status }
     Header { name }
     SignRequest { secret, ttl }
     WebhookToSign { timestamp }

@@ -302,6 +302,9 @@ fn a15_no_message_shows_a_key_a_proof_or_a_body_in_debug() {
         value: text(),
     };
     let delivery = || v1::WebhookToSign {
+        headers: Vec::new(),
+        method: String::new(),
+        url: String::new(),
         id: text(),
         timestamp: None,
         body: CANARY.into(),

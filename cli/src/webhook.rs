@@ -84,6 +84,9 @@ pub(crate) async fn run(args: WebhookArgs, out: &mut dyn Write) -> anyhow::Resul
 
 async fn sign(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let delivery = v1::WebhookToSign {
+        headers: Vec::new(),
+        method: String::new(),
+        url: String::new(),
         id: args.id.unwrap_or_default(),
         timestamp: args.timestamp,
         body: args.body.read()?.into(),

@@ -137,6 +137,14 @@ wire_enum! {
         Replayed,
         /// The secret has no version that may verify.
         NoLiveVersion,
+        /// A header that the scheme fixes has another value.
+        HeaderInvalid,
+        /// The body is not the JSON, form or gzip that the scheme reads its fields from.
+        BodyMalformed,
+        /// The vendor binds a body of this kind by its hash in the URL, and the URL holds none.
+        BodyUnsigned,
+        /// An unsigned handshake: send its response and process nothing.
+        Handshake,
     }
     /// The number of a reason that a newer service gave. A reason only explains; decision and trust decide.
     else Unrecognized
@@ -156,6 +164,8 @@ wire_enum! {
         Url,
         /// The HTTP method.
         Method,
+        /// The names and values of the form parameters, but not their order and encoding.
+        Form,
     }
 }
 

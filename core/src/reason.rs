@@ -49,4 +49,47 @@ pub enum Reason {
     Replayed,
     /// The secret has no version that may verify.
     NoLiveVersion,
+    /// A header that the scheme fixes has another value.
+    HeaderInvalid,
+    /// The body is not the JSON, form or gzip that the scheme reads its fields from.
+    BodyMalformed,
+    /// The vendor binds a body of this kind by its hash in the URL, and the URL holds none.
+    BodyUnsigned,
+    /// An unsigned handshake: there is nothing to process.
+    Handshake,
+}
+
+impl Reason {
+    /// The name on the wire, without its prefix: `SIGNATURE_MISMATCH`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignatureMismatch => "SIGNATURE_MISMATCH",
+            Self::SignatureMissing => "SIGNATURE_MISSING",
+            Self::SignatureMalformed => "SIGNATURE_MALFORMED",
+            Self::TimestampMissing => "TIMESTAMP_MISSING",
+            Self::TimestampMalformed => "TIMESTAMP_MALFORMED",
+            Self::TimestampTooOld => "TIMESTAMP_TOO_OLD",
+            Self::TimestampInFuture => "TIMESTAMP_IN_FUTURE",
+            Self::HeaderMissing => "HEADER_MISSING",
+            Self::HeaderAmbiguous => "HEADER_AMBIGUOUS",
+            Self::IdMalformed => "ID_MALFORMED",
+            Self::ProofMissing => "PROOF_MISSING",
+            Self::TokenMalformed => "TOKEN_MALFORMED",
+            Self::TokenAlgorithm => "TOKEN_ALGORITHM",
+            Self::TokenHeader => "TOKEN_HEADER",
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
+            Self::TokenLifetime => "TOKEN_LIFETIME",
+            Self::ClaimMissing => "CLAIM_MISSING",
+            Self::ClaimInvalid => "CLAIM_INVALID",
+            Self::SubjectMismatch => "SUBJECT_MISMATCH",
+            Self::Replayed => "REPLAYED",
+            Self::NoLiveVersion => "NO_LIVE_VERSION",
+            Self::HeaderInvalid => "HEADER_INVALID",
+            Self::BodyMalformed => "BODY_MALFORMED",
+            Self::BodyUnsigned => "BODY_UNSIGNED",
+            Self::Handshake => "HANDSHAKE",
+        }
+    }
 }

@@ -36,14 +36,35 @@ pub struct Scheme {
     pub description: String,
     /// Where the facts come from.
     pub source: String,
+    /// How well the facts are known.
+    pub confidence: Confidence,
+    /// What is not confirmed; empty when all is.
+    pub confidence_note: String,
+    /// How keys are rotated at the vendor.
+    pub rotation: String,
+    /// Where the vendor's users go wrong.
+    pub traps: Vec<String>,
     /// How key text becomes key bytes.
     pub key: KeyFormat,
     /// Schemes whose secrets may hold the same key, because the vendor issues one key for both.
     pub shares_key_with: Vec<String>,
     /// Values that a secret of this scheme needs, with what they are.
     pub parameters: BTreeMap<String, String>,
+    /// Values that a secret of this scheme may have, with what they are.
+    pub optional_parameters: BTreeMap<String, String>,
     /// How proofs are made and checked.
     pub rules: Rules,
+}
+
+/// How well the facts of a scheme are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Read in the vendor's documentation, library or tests.
+    #[default]
+    Confirmed,
+    /// Known from integrators' code or guides; the vendor has not confirmed it.
+    Secondary,
 }
 
 /// The rules of a scheme, by purpose.
@@ -75,11 +96,21 @@ pub(crate) struct SchemeEntry {
     title: String,
     description: String,
     source: Option<String>,
+    #[serde(default)]
+    confidence: Confidence,
+    #[serde(default)]
+    confidence_note: String,
+    #[serde(default)]
+    rotation: String,
+    #[serde(default)]
+    traps: Vec<String>,
     key: KeyFormat,
     #[serde(default)]
     shares_key_with: Vec<String>,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    optional_parameters: BTreeMap<String, String>,
     identity_hash: Option<HashRules>,
     identity_token: Option<TokenRules>,
     webhook: Option<WebhookRules>,
@@ -150,9 +181,14 @@ impl SchemeEntry {
             title: self.title,
             description: self.description,
             source: self.source.unwrap_or_else(|| source.to_owned()),
+            confidence: self.confidence,
+            confidence_note: self.confidence_note,
+            rotation: self.rotation,
+            traps: self.traps,
             key: self.key,
             shares_key_with: self.shares_key_with,
             parameters: self.parameters,
+            optional_parameters: self.optional_parameters,
             rules,
         };
         Ok((scheme, self.vector))

@@ -210,7 +210,7 @@ fn judge_identity(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
         "{}",
         vector.name
     );
-    verdict.reason.map_or("ACCEPT", text)
+    verdict.reason.map_or("ACCEPT", Reason::name)
 }
 
 fn judge_webhook(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
@@ -226,7 +226,7 @@ fn judge_webhook(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
     secret(scheme, vector)
         .verify_webhook(delivery, now(vector))
         .expect("a webhook scheme")
-        .map_or_else(text, |_| "ACCEPT")
+        .map_or_else(Reason::name, |_| "ACCEPT")
 }
 
 /// Sign writes every header of the vector, byte for byte, and beside them at most an id that is not signed.
@@ -281,31 +281,4 @@ fn sent<'v>(rules: &WebhookRules, vector: &'v Vector, name: &str) -> Option<&'v 
         .iter()
         .find(|(sent, _)| sent.eq_ignore_ascii_case(&name))
         .map(|(_, value)| value.as_str())
-}
-
-fn text(reason: Reason) -> &'static str {
-    match reason {
-        Reason::SignatureMismatch => "SIGNATURE_MISMATCH",
-        Reason::SignatureMissing => "SIGNATURE_MISSING",
-        Reason::SignatureMalformed => "SIGNATURE_MALFORMED",
-        Reason::TimestampMissing => "TIMESTAMP_MISSING",
-        Reason::TimestampMalformed => "TIMESTAMP_MALFORMED",
-        Reason::TimestampTooOld => "TIMESTAMP_TOO_OLD",
-        Reason::TimestampInFuture => "TIMESTAMP_IN_FUTURE",
-        Reason::HeaderMissing => "HEADER_MISSING",
-        Reason::HeaderAmbiguous => "HEADER_AMBIGUOUS",
-        Reason::IdMalformed => "ID_MALFORMED",
-        Reason::ProofMissing => "PROOF_MISSING",
-        Reason::TokenMalformed => "TOKEN_MALFORMED",
-        Reason::TokenAlgorithm => "TOKEN_ALGORITHM",
-        Reason::TokenHeader => "TOKEN_HEADER",
-        Reason::TokenExpired => "TOKEN_EXPIRED",
-        Reason::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
-        Reason::TokenLifetime => "TOKEN_LIFETIME",
-        Reason::ClaimMissing => "CLAIM_MISSING",
-        Reason::ClaimInvalid => "CLAIM_INVALID",
-        Reason::SubjectMismatch => "SUBJECT_MISMATCH",
-        Reason::Replayed => "REPLAYED",
-        Reason::NoLiveVersion => "NO_LIVE_VERSION",
-    }
 }

@@ -265,6 +265,10 @@ pub(crate) fn reason_to_wire(reason: Reason) -> v1::Reason {
         Reason::SubjectMismatch => v1::Reason::SubjectMismatch,
         Reason::Replayed => v1::Reason::Replayed,
         Reason::NoLiveVersion => v1::Reason::NoLiveVersion,
+        Reason::HeaderInvalid => v1::Reason::HeaderInvalid,
+        Reason::BodyMalformed => v1::Reason::BodyMalformed,
+        Reason::BodyUnsigned => v1::Reason::BodyUnsigned,
+        Reason::Handshake => v1::Reason::Handshake,
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use countersign_core::secret::MisfitError;
 use countersign_proto::v1::{
-    BatchVerifyItem, BatchVerifyRequest, BatchVerifyResponse, BatchVerifyResult, ItemError,
-    SignRequest, SignResponse, VerifyRequest, VerifyResponse, VerifyWebhookRequest,
-    VerifyWebhookResponse, batch_verify_item::Check, batch_verify_result::Outcome,
-    countersign_service_server::CountersignService,
+    BatchVerifyItem, BatchVerifyRequest, BatchVerifyResponse, BatchVerifyResult, ExplainRequest,
+    ExplainResponse, ItemError, SignRequest, SignResponse, VerifyRequest, VerifyResponse,
+    VerifyWebhookRequest, VerifyWebhookResponse, batch_verify_item::Check,
+    batch_verify_result::Outcome, countersign_service_server::CountersignService,
 };
 use tonic::{Request, Response, Status};
 
@@ -61,6 +61,13 @@ impl CountersignService for DataPlane {
             .0
             .verify_webhook(&request.into_inner(), &rpc_id, call)?;
         Ok(Response::new(response))
+    }
+
+    async fn explain(
+        &self,
+        _: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 
     async fn batch_verify(

@@ -2,7 +2,8 @@
 
 use countersign_core::{Catalogue, Rules, Scheme};
 use countersign_proto::v1::{
-    self, GetSchemeRequest, GetSchemeResponse, ListSchemesRequest, ListSchemesResponse,
+    self, CreateSchemeRequest, CreateSchemeResponse, DeleteSchemeRequest, DeleteSchemeResponse,
+    GetSchemeRequest, GetSchemeResponse, ListSchemesRequest, ListSchemesResponse,
     scheme_service_server::SchemeService,
 };
 use tonic::{Request, Response, Status};
@@ -39,6 +40,20 @@ impl SchemeService for Schemes {
             scheme: Some(to_wire(scheme)),
         }))
     }
+
+    async fn create_scheme(
+        &self,
+        _: Request<CreateSchemeRequest>,
+    ) -> Result<Response<CreateSchemeResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn delete_scheme(
+        &self,
+        _: Request<DeleteSchemeRequest>,
+    ) -> Result<Response<DeleteSchemeResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 fn to_wire(scheme: &Scheme) -> v1::Scheme {
@@ -66,5 +81,6 @@ fn to_wire(scheme: &Scheme) -> v1::Scheme {
         tolerance_future: window.map(|window| convert::duration_to_wire(window.future)),
         parameters: scheme.parameters.keys().cloned().collect(),
         key_id_required: scheme.key_id_required(),
+        ..v1::Scheme::default()
     }
 }

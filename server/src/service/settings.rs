@@ -115,15 +115,12 @@ fn check_leeway(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn check_parameters(scheme: &Scheme, parameters: &BTreeMap<String, String>) -> Result<(), Failure> {
-    if !parameters.keys().eq(scheme.parameters.keys()) {
-        let expected = match scheme.parameters.is_empty() {
-            true => "none for this scheme".to_owned(),
-            false => {
-                let names: Vec<_> = scheme.parameters.keys().map(String::as_str).collect();
-                format!("exactly these: {}", names.join(", "))
-            }
-        };
-        return Err(Failure::field("parameters", expected));
+    let missing = (scheme.parameters.keys()).any(|name| !parameters.contains_key(name));
+    let known = |name| {
+        scheme.parameters.contains_key(name) || scheme.optional_parameters.contains_key(name)
+    };
+    if missing || !parameters.keys().all(known) {
+        return Err(Failure::field("parameters", expected_parameters(scheme)));
     }
     for value in parameters.values() {
         convert::plain_text("parameters", value, MAX_VALUE_BYTES)?;
@@ -132,6 +129,20 @@ fn check_parameters(scheme: &Scheme, parameters: &BTreeMap<String, String>) -> R
         }
     }
     Ok(())
+}
+
+fn expected_parameters(scheme: &Scheme) -> String {
+    let list = |parameters: &BTreeMap<String, String>| {
+        let names: Vec<_> = parameters.keys().map(String::as_str).collect();
+        names.join(", ")
+    };
+    let (needed, optional) = (&scheme.parameters, &scheme.optional_parameters);
+    match (needed.is_empty(), optional.is_empty()) {
+        (true, true) => "none for this scheme".to_owned(),
+        (false, true) => format!("exactly these: {}", list(needed)),
+        (true, false) => format!("none, or these: {}", list(optional)),
+        (false, false) => format!("these: {}; and if wanted: {}", list(needed), list(optional)),
+    }
 }
 
 fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Failure> {

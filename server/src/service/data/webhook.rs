@@ -102,6 +102,8 @@ impl Shared {
             proven,
             replay: replay.into(),
             version: Some(convert::version_to_wire(delivery.version)),
+            handshake: None,
+            proven_fields: Vec::new(),
         })
     }
 

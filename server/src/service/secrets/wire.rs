@@ -72,6 +72,7 @@ fn version_to_wire(version: &VersionRecord, now: Timestamp, uses: Option<&Uses>)
             .copied()
             .map(warning_to_wire)
             .collect(),
+        public_key: String::new(),
     }
 }
 
