@@ -13,8 +13,8 @@ use std::{
 use countersign_core::Key;
 use countersign_proto::v1::{
     self, BatchVerifyItem, BatchVerifyRequest, BatchVerifyResponse, CreateSecretRequest, Decision,
-    Identity, Mode, SignRequest, SignResponse, VerifyRequest, VerifyResponse, VerifyWebhookRequest,
-    VerifyWebhookResponse,
+    ExplainRequest, ExplainResponse, Identity, Mode, SignRequest, SignResponse, VerifyRequest,
+    VerifyResponse, VerifyWebhookRequest, VerifyWebhookResponse,
     batch_verify_item::Check,
     countersign_service_client::CountersignServiceClient,
     countersign_service_server::{CountersignService, CountersignServiceServer},
@@ -402,6 +402,13 @@ impl CountersignService for Nothing {
         &self,
         _: Request<VerifyWebhookRequest>,
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn explain(
+        &self,
+        _: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
         Ok(Response::new(Default::default()))
     }
 

@@ -77,6 +77,9 @@ async fn assert_signs(service: &Service, purpose: Purpose, vector: &Vector) {
     let input = match purpose {
         Purpose::ResourceId => Input::ResourceId(vector.id.clone()),
         Purpose::Webhook => Input::Webhook(v1::WebhookToSign {
+            headers: Vec::new(),
+            method: String::new(),
+            url: String::new(),
             id: sent_id(vector).unwrap_or_default(),
             timestamp: sent_time(vector),
             body: vector.body.clone().into(),
