@@ -91,6 +91,13 @@ impl CountersignService for Flaky {
         Ok(Response::new(allowed()))
     }
 
+    async fn explain(
+        &self,
+        _: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn batch_verify(
         &self,
         _: Request<v1::BatchVerifyRequest>,
