@@ -10,19 +10,8 @@ use crate::{
     vectors::Vector,
 };
 
-const FILES: [&str; 11] = [
-    include_str!("../schemes/chatwoot.toml"),
-    include_str!("../schemes/countersign.toml"),
-    include_str!("../schemes/github.toml"),
-    include_str!("../schemes/intercom.toml"),
-    include_str!("../schemes/kaltalk.toml"),
-    include_str!("../schemes/pylon.toml"),
-    include_str!("../schemes/slack.toml"),
-    include_str!("../schemes/standard.toml"),
-    include_str!("../schemes/stripe.toml"),
-    include_str!("../schemes/talkjs.toml"),
-    include_str!("../schemes/zendesk.toml"),
-];
+/// Every file of the folder `schemes`, in the order of their names; `build.rs` lists them.
+const FILES: &[&str] = include!(concat!(env!("OUT_DIR"), "/scheme_files.rs"));
 
 /// Schemes by id.
 #[derive(Debug)]
@@ -64,7 +53,7 @@ pub fn vectors() -> impl Iterator<Item = (String, Vector)> {
 }
 
 fn load() -> impl Iterator<Item = (Scheme, Vec<Vector>)> {
-    FILES.into_iter().flat_map(|text| {
+    FILES.iter().flat_map(|text| {
         VendorFile::parse(text)
             .and_then(VendorFile::into_schemes)
             .expect("a test reads every built-in scheme file")
