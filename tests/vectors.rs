@@ -103,6 +103,7 @@ fn identity(vector: &Vector) -> Identity {
     Identity {
         id: vector.id.clone(),
         email: vector.email.clone(),
+        name: vector.display_name.clone(),
         ..Identity::default()
     }
 }

@@ -41,7 +41,8 @@ pub enum Reason {
     TokenLifetime,
     /// A claim that the scheme requires is missing.
     ClaimMissing,
-    /// A claim has a type or value that is not accepted.
+    /// A claim has a type or value that is not accepted; of a hash over several fields: one of them holds the text
+    /// that separates them, and another identity would have the same hash.
     ClaimInvalid,
     /// The token proves another id than the claimed one.
     SubjectMismatch,

@@ -12,7 +12,7 @@ pub use self::{
 };
 use crate::{
     Key, SecretName, Timestamp,
-    hash::Field,
+    hash::{Field, Unsignable},
     policy::Policy,
     rotation::VersionState,
     scheme::{Rules, Scheme},
@@ -60,6 +60,18 @@ pub enum MisfitError {
     /// The signed field is empty: the hash of nothing is the same for everybody.
     #[error("the field that the hash covers is empty")]
     Empty(Field),
+    /// A signed field holds the text that separates it from the next, so that another identity has the same hash.
+    #[error("the field holds the text that separates the signed fields")]
+    Ambiguous(Field),
+}
+
+impl From<Unsignable> for MisfitError {
+    fn from(unsignable: Unsignable) -> Self {
+        match unsignable {
+            Unsignable::Empty(field) => Self::Empty(field),
+            Unsignable::Ambiguous(field) => Self::Ambiguous(field),
+        }
+    }
 }
 
 impl Secret {

@@ -29,6 +29,9 @@ pub struct Vector {
     /// Claimed email.
     #[serde(default)]
     pub email: String,
+    /// Claimed name.
+    #[serde(default)]
+    pub display_name: String,
     /// The hash, or the unguessable id.
     pub hash: Option<String>,
     /// The token.

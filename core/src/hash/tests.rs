@@ -1,6 +1,7 @@
 //! Table H of the attacks, as far as core decides it.
 
 mod forms;
+mod messages;
 mod versions;
 
 use std::{sync::Arc, time::Duration};
@@ -173,7 +174,7 @@ fn h12_a_hexadecimal_key_as_text_and_a_text_key_as_bytes_are_refused() {
             let Rules::IdentityHash(rules) = &secret.scheme.rules else {
                 panic!("{scheme} is no hash scheme");
             };
-            rules.sign(key, &identity)
+            rules.sign(key, &identity).unwrap()
         };
         assert_eq!(reason(&secret, &identity, &hash(right)), None);
         assert_eq!(

@@ -59,9 +59,10 @@ impl Secret {
                 if ttl.is_some() {
                     return Err(SignError::TtlUnsupported);
                 }
-                let field = rules.message.field(identity);
-                self.guard(Some(field), field.of(identity).as_bytes())?;
-                Ok(active.signed(rules.sign(&active.key, identity), None))
+                let message = rules.message.of(identity).map_err(MisfitError::from)?;
+                self.guard(message.as_bytes())?;
+                let hash = rules.sign(&active.key, identity);
+                Ok(active.signed(hash.map_err(MisfitError::from)?, None))
             }
             Rules::IdentityToken(rules) => {
                 let key = active.token_key();
@@ -82,7 +83,10 @@ impl Secret {
             return Err(MisfitError::Purpose.into());
         };
         let active = self.active()?;
-        self.guard(Some(Field::Id), id.as_bytes())?;
+        if id.is_empty() {
+            return Err(MisfitError::Empty(Field::Id).into());
+        }
+        self.guard(id.as_bytes())?;
         let text = rules.encoding.encode(&active.key.tag(&[id.as_bytes()]));
         Ok(active.signed(text, None))
     }
@@ -100,7 +104,7 @@ impl Secret {
         let rules = self.webhook_rules()?;
         let active = self.active()?;
         if rules.signs_bare_body() {
-            self.guard(None, body)?;
+            self.guard(body)?;
         }
         let unit = self.policy.timestamp_unit;
         let headers = rules.sign(&active.key, id, unit, signed, body);
@@ -115,14 +119,9 @@ impl Secret {
             .ok_or(SignError::NoActiveVersion)
     }
 
-    /// Refuses to sign nothing, and, where the vendor issues one key for several schemes, what would be a proof of
-    /// another one: the signing input of a token, or the signed text of a delivery.
-    fn guard(&self, field: Option<Field>, text: &[u8]) -> Result<(), SignError> {
-        if let Some(field) = field
-            && text.is_empty()
-        {
-            return Err(MisfitError::Empty(field).into());
-        }
+    /// Where the vendor issues one key for several schemes, refuses what would be a proof of another one: the signing
+    /// input of a token, or the signed text of a delivery.
+    fn guard(&self, text: &[u8]) -> Result<(), SignError> {
         let mut siblings = self.scheme.shares_key_with.iter();
         let is_proof = |id: &String| {
             let scheme = Catalogue::builtin().scheme(id);

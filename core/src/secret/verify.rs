@@ -3,7 +3,7 @@
 use super::{KeyVersion, MisfitError, Secret};
 use crate::{
     Identity, Reason, Rules, Timestamp,
-    hash::HashRules,
+    hash::{HashRules, Unsignable},
     policy::Mode,
     token::{self, TokenRules},
     verdict::{Finding, IdentityVerdict, VersionUse, decide},
@@ -88,8 +88,7 @@ impl Secret {
         if mode == Mode::Off {
             return Ok(unchecked(claimed));
         }
-        let field = rules.message.field(&claimed);
-        if field.of(&claimed).is_empty() {
+        if let Err(Unsignable::Empty(field)) = rules.message.of(&claimed) {
             return Err(MisfitError::Empty(field));
         }
         let keys = self.live(now).map(|version| (version.number, &version.key));

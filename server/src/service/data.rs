@@ -133,8 +133,8 @@ fn misfit_failure(misfit: MisfitError, field: &'static str) -> Failure {
     match misfit {
         MisfitError::Purpose => Failure::new(ErrorReason::PurposeMismatch),
         MisfitError::ProofKind => Failure::field("proof", misfit.to_string()),
-        MisfitError::Empty(empty) => {
-            Failure::field(format!("{field}.{}", empty.name()), misfit.to_string())
+        MisfitError::Empty(signed) | MisfitError::Ambiguous(signed) => {
+            Failure::field(format!("{field}.{}", signed.name()), misfit.to_string())
         }
     }
 }

@@ -48,7 +48,7 @@ fn h07_a_strict_scheme_refuses_the_other_case() {
         toml::from_str("message = '{id}'\nencoding = 'hex-lower'\nstrict = true").unwrap();
     let key = Key::new(Zeroizing::new(KEY.as_bytes().to_vec()));
     let user = of_id("user_1");
-    let hash = rules.sign(&key, &user);
+    let hash = rules.sign(&key, &user).unwrap();
     let judge = |text: &str| {
         let proof = rules.verify(&user, text, [(1, &key)].into_iter());
         proof.map(|proof| proof.version)
