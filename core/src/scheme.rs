@@ -248,8 +248,16 @@ impl Scheme {
                     .fixed_claims
                     .iter()
                     .map(|(claim, text)| format!("{claim} = {text}"));
+                let required = rules.required_claims.iter();
+                let required = required.map(|claim| match claim.as_str() {
+                    "email" | "name" => format!("{claim} = {{{claim}}}"),
+                    _ => claim.clone(),
+                });
+                let refused = rules.refused_claims.iter();
                 std::iter::once(format!("{} = {{id}}", rules.subject))
                     .chain(fixed)
+                    .chain(required)
+                    .chain(refused.map(|claim| format!("no {claim}")))
                     .collect::<Vec<_>>()
                     .join(", ")
             }

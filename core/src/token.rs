@@ -98,6 +98,7 @@ pub fn verify<'a>(
     let claims = json::object(&compact.payload).ok_or(Reason::TokenMalformed)?;
     let expire_time = claims::check_times(rules, &claims, leeway_secs, now)?;
     claims::check_fixed(rules, parameters, &claims)?;
+    claims::check_listed(rules, &claims)?;
     Ok(TokenProof {
         version: signer.version,
         identity: claims::identity(rules, claims)?,

@@ -82,6 +82,26 @@ pub(super) fn check_fixed(
     Ok(())
 }
 
+/// The claims that every token of the scheme has, and those that none has.
+pub(super) fn check_listed(rules: &TokenRules, claims: &Members<'_>) -> Result<(), Reason> {
+    for name in &rules.required_claims {
+        let value = claims.get(name).ok_or(Reason::ClaimMissing)?;
+        if is_empty(value) {
+            return Err(Reason::ClaimInvalid);
+        }
+    }
+    let refused = |name: &String| claims.get(name).is_some();
+    match rules.refused_claims.iter().any(refused) {
+        true => Err(Reason::ClaimInvalid),
+        false => Ok(()),
+    }
+}
+
+/// Whether a claim is there and says nothing.
+pub(super) fn is_empty(value: &Value) -> bool {
+    value.is_null() || value == ""
+}
+
 fn is_among_audiences(value: &Value, text: &str) -> bool {
     value.as_array().is_some_and(|audiences| {
         audiences.len() <= MAX_AUDIENCES
@@ -129,6 +149,7 @@ pub(super) fn is_reserved(rules: &TokenRules, name: &str) -> bool {
         || matches!(name, "sub" | "email" | "name")
         || name == rules.subject
         || rules.fixed_claims.contains_key(name)
+        || rules.refused_claims.iter().any(|refused| refused == name)
 }
 
 fn take_text(claims: &mut Members<'_>, name: &str) -> Result<Option<String>, Reason> {

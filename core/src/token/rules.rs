@@ -11,6 +11,12 @@ pub struct TokenRules {
     /// Claims with a fixed text. `{name}` stands for a parameter of the secret.
     #[serde(default)]
     pub fixed_claims: BTreeMap<String, String>,
+    /// Further claims that every token has: `iat`, `email`, `name`, or any other about the user.
+    #[serde(default)]
+    pub required_claims: Vec<String>,
+    /// Claims that no token has, because the vendor takes a token with one for more than a user's.
+    #[serde(default)]
+    pub refused_claims: Vec<String>,
     /// Whether Sign writes `typ`: `JWT`. Verify takes it or its absence, always.
     #[serde(default = "default_typ")]
     pub typ: bool,
@@ -61,6 +67,12 @@ pub enum RulesError {
     /// A fixed claim is empty or has a meaning of its own.
     #[error("a fixed claim has a text and is not exp, iat, nbf, email, name or the subject")]
     FixedClaim,
+    /// A required claim is empty or already stated elsewhere.
+    #[error("a required claim is not exp, nbf, the subject or a fixed claim")]
+    RequiredClaim,
+    /// A refused claim is empty or one that tokens have.
+    #[error("a refused claim is not the subject, fixed, required, or one that any token may have")]
+    RefusedClaim,
     /// The lifetimes do not fit together.
     #[error("the default lifetime is 1 second up to the maximum")]
     Lifetime,
@@ -83,6 +95,18 @@ impl TokenRules {
         }
         if (self.fixed_claims.iter()).any(|(claim, text)| own_meaning(claim) || text.is_empty()) {
             return Err(RulesError::FixedClaim);
+        }
+        let stated =
+            |claim: &String| *claim == self.subject || self.fixed_claims.contains_key(claim);
+        if (self.required_claims.iter())
+            .any(|claim| matches!(claim.as_str(), "" | "exp" | "nbf") || stated(claim))
+        {
+            return Err(RulesError::RequiredClaim);
+        }
+        if (self.refused_claims.iter()).any(|claim| {
+            own_meaning(claim) || stated(claim) || self.required_claims.contains(claim)
+        }) {
+            return Err(RulesError::RefusedClaim);
         }
         if self.default_ttl_secs == 0 || self.default_ttl_secs > self.max_lifetime_secs {
             return Err(RulesError::Lifetime);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value};
 
-use super::claims::{is_reserved, is_subject};
+use super::claims::{is_empty, is_reserved, is_subject};
 use super::{Kid, MAX_DEPTH, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenKey, TokenRules, json};
 use crate::Identity;
+use crate::hash::Field;
 use crate::time::{MAX_UNIX_SECS, Timestamp};
 
 /// Why a token was not signed. No message repeats what was given.
@@ -19,9 +20,15 @@ pub enum SignTokenError {
     InvalidId,
     /// An attribute would set a claim that the service writes itself.
     #[error(
-        "attributes may not set exp, iat, nbf, iss, aud, sub, jti, email, name or a claim that the scheme fixes"
+        "attributes may not set exp, iat, nbf, iss, aud, sub, jti, email, name or a claim that the scheme fixes or refuses"
     )]
     ReservedClaim,
+    /// The scheme's tokens carry this field, and it is empty.
+    #[error("tokens of this scheme carry the field, so it may not be empty")]
+    FieldRequired(Field),
+    /// The scheme's tokens carry a claim that is not among the attributes, or is empty there.
+    #[error("tokens of this scheme carry further claims; the scheme names them")]
+    AttributeRequired,
     /// The attributes are nested too deeply.
     #[error("attributes are nested at most 15 levels deep")]
     TooDeep,
@@ -71,6 +78,7 @@ pub fn sign(
     }
     claims.insert("iat".to_owned(), iat.into());
     claims.insert("exp".to_owned(), exp.into());
+    check_required(rules, &claims)?;
     let signer = EncodingKey::from_secret(key.key.expose_bytes());
     let token = jsonwebtoken::encode(&header(rules, key)?, &claims, &signer)
         .map_err(|_| SignTokenError::Encoding)?;
@@ -117,6 +125,18 @@ fn identity_claims(rules: &TokenRules, identity: &Identity) -> Map<String, Value
     // Last, so that no other field can stand where the id belongs.
     claims.insert(rules.subject.clone(), identity.id.as_str().into());
     claims
+}
+
+fn check_required(rules: &TokenRules, claims: &Map<String, Value>) -> Result<(), SignTokenError> {
+    let is_given = |name: &String| claims.get(name).is_some_and(|value| !is_empty(value));
+    match rules.required_claims.iter().find(|name| !is_given(name)) {
+        None => Ok(()),
+        Some(name) => Err(match name.as_str() {
+            "email" => SignTokenError::FieldRequired(Field::Email),
+            "name" => SignTokenError::FieldRequired(Field::Name),
+            _ => SignTokenError::AttributeRequired,
+        }),
+    }
 }
 
 fn header(rules: &TokenRules, key: TokenKey<'_>) -> Result<Header, SignTokenError> {

@@ -151,6 +151,19 @@ fn rules_that_contradict_themselves_are_refused() {
         let text = format!("subject = \"sub\"\nfixed_claims = {{ {fixed} }}");
         assert_eq!(check(&text), Err(RulesError::FixedClaim), "{fixed}");
     }
+    for required in ["", "exp", "nbf", "sub", "scope"] {
+        let text = format!(
+            "subject = \"sub\"\nfixed_claims = {{ scope = \"x\" }}\nrequired_claims = [\"{required}\"]"
+        );
+        assert_eq!(check(&text), Err(RulesError::RequiredClaim), "{required}");
+    }
+    for refused in ["", "exp", "iat", "email", "sub", "scope", "team"] {
+        let text = format!(
+            "subject = \"sub\"\nfixed_claims = {{ scope = \"x\" }}\nrequired_claims = [\"team\"]\n\
+             refused_claims = [\"{refused}\"]"
+        );
+        assert_eq!(check(&text), Err(RulesError::RefusedClaim), "{refused}");
+    }
     for ttl in [0, 86401] {
         let text = format!("subject = \"sub\"\ndefault_ttl_secs = {ttl}");
         assert_eq!(check(&text), Err(RulesError::Lifetime), "{ttl}");

@@ -176,3 +176,48 @@ fn j72_unverified_claims_are_read_strictly_and_only_as_text() {
         assert_eq!(claims_unverified(&rules(""), no_token), None, "{no_token}");
     }
 }
+
+#[test]
+fn required_claims_are_there_and_say_something() {
+    let rules = rules("required_claims = [\"email\", \"iat\", \"team\"]");
+    let judge = |members: &str| {
+        judge(
+            &rules,
+            &format!(r#""sub":"u1","exp":1700003600{members}"#),
+            0,
+        )
+    };
+    let all = r#","email":"a@b.c","iat":1700000000,"team":{}"#;
+    assert_eq!(judge(all).unwrap().identity.email, "a@b.c");
+    for missing in [
+        r#","iat":1700000000,"team":1"#,
+        r#","email":"a@b.c","team":1"#,
+        r#","email":"a@b.c","iat":1700000000"#,
+    ] {
+        assert_eq!(judge(missing), Err(Reason::ClaimMissing), "{missing}");
+    }
+    for empty in [
+        r#","email":"","iat":1700000000,"team":1"#,
+        r#","email":"a@b.c","iat":1700000000,"team":null"#,
+        r#","email":"a@b.c","iat":1700000000,"team":"""#,
+    ] {
+        assert_eq!(judge(empty), Err(Reason::ClaimInvalid), "{empty}");
+    }
+}
+
+#[test]
+fn a_refused_claim_lets_nothing_pass_whatever_its_value() {
+    let rules = rules("refused_claims = [\"server\"]");
+    let judge = |members: &str| {
+        judge(
+            &rules,
+            &format!(r#""sub":"u1","exp":1700003600{members}"#),
+            0,
+        )
+    };
+    assert!(judge(r#","Server":true"#).is_ok());
+    for value in ["true", "false", "null", "1", "\"\"", "{}"] {
+        let verdict = judge(&format!(",\"server\":{value}"));
+        assert_eq!(verdict, Err(Reason::ClaimInvalid), "{value}");
+    }
+}

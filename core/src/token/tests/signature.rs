@@ -200,3 +200,13 @@ fn a_wrong_key_or_a_changed_byte_is_a_mismatch() {
         assert_eq!(check(&bad), Err(Reason::SignatureMismatch));
     }
 }
+
+#[test]
+fn a_word_in_place_of_a_signature_is_none() {
+    let input = format!("{}.{}", b64(GOOD_HEADER), b64(GOOD_PAYLOAD));
+    // What Stream writes into its development tokens.
+    for word in ["devtoken", "none", "unsigned"] {
+        let verdict = check(&format!("{input}.{word}"));
+        assert_eq!(verdict, Err(Reason::SignatureMalformed), "{word}");
+    }
+}

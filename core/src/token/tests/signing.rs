@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::hash::Field;
 
 fn identity(attributes: Value) -> Identity {
     Identity {
@@ -166,6 +167,48 @@ fn j73_reserved_claims_are_not_attributes() {
     for claim in ["sub", "user_id"] {
         let answer = sign_by(&rules, &identity(json!({claim: "x"})), None);
         assert_eq!(answer, Err(SignTokenError::ReservedClaim), "{claim}");
+    }
+}
+
+#[test]
+fn j73_a_refused_claim_is_no_attribute() {
+    let rules = rules("refused_claims = [\"server\"]");
+    let answer = sign_by(&rules, &identity(json!({"server": true})), None);
+    assert_eq!(answer, Err(SignTokenError::ReservedClaim));
+}
+
+#[test]
+fn a_token_without_a_required_claim_is_not_signed() {
+    let rules = rules("required_claims = [\"email\", \"name\", \"iat\", \"team\"]");
+    let all = identity(json!({"team": "a"}));
+    let (token, _) = sign_by(&rules, &all, None).unwrap();
+    assert!(check_by(&rules, &token).is_ok());
+    let without = |change: fn(&mut Identity)| {
+        let mut identity = all.clone();
+        change(&mut identity);
+        sign_by(&rules, &identity, None).err()
+    };
+    for (change, error) in [
+        (
+            (|identity| identity.email.clear()) as fn(&mut Identity),
+            SignTokenError::FieldRequired(Field::Email),
+        ),
+        (
+            |identity| identity.name.clear(),
+            SignTokenError::FieldRequired(Field::Name),
+        ),
+        (
+            |identity| identity.attributes.clear(),
+            SignTokenError::AttributeRequired,
+        ),
+        (
+            |identity| {
+                identity.attributes.insert("team".to_owned(), Value::Null);
+            },
+            SignTokenError::AttributeRequired,
+        ),
+    ] {
+        assert_eq!(without(change), Some(error));
     }
 }
 

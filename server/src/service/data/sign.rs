@@ -2,6 +2,7 @@
 
 use countersign_core::{
     Purpose, Timestamp,
+    hash::Field,
     secret::{MisfitError, SignError, Signed},
     token::SignTokenError,
     webhook::is_id,
@@ -138,7 +139,10 @@ fn sign_failure(error: SignError, field: &'static str) -> Failure {
         SignError::Token(error) => {
             let field = match error {
                 SignTokenError::InvalidId => "identity.id",
+                SignTokenError::FieldRequired(Field::Email) => "identity.email",
+                SignTokenError::FieldRequired(_) => "identity.name",
                 SignTokenError::ReservedClaim
+                | SignTokenError::AttributeRequired
                 | SignTokenError::TooDeep
                 | SignTokenError::TooLong => "identity.attributes",
                 SignTokenError::Lifetime => "ttl",
