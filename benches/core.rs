@@ -47,7 +47,7 @@ fn now() -> Timestamp {
 
 fn secret(scheme: &str, mode: Option<Mode>) -> Secret {
     let scheme = Catalogue::builtin().scheme(scheme).unwrap();
-    let key = scheme.key.decode(&KEY_TEXT.to_owned().into()).unwrap();
+    let key = scheme.decode_key(&KEY_TEXT.to_owned().into()).unwrap();
     Secret {
         name: SecretName::parse("bench/secret").unwrap(),
         scheme: Arc::clone(scheme),

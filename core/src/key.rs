@@ -1,83 +1,255 @@
-//! Keys that cannot be printed, compared with `==`, cloned or serialised by accident.
+//! Keys that cannot be printed, compared with `==`, cloned or serialised by accident, of every algorithm that a vendor
+//! signs with.
+
+mod algorithm;
+mod ed25519;
+mod format;
+mod jwk;
+mod p256;
+mod tag;
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose};
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Length of an HMAC-SHA256 tag in bytes.
-pub const TAG_BYTES: usize = 32;
+pub use self::{
+    algorithm::{Algorithm, MAX_SIGNATURE_BYTES},
+    format::{KeyDecoding, KeyFormat, KeyFormatError},
+    jwk::MAX_JWKS,
+    tag::{TAG_BYTES, Tag},
+};
+use self::{ed25519::Ed25519, jwk::JwkSet, p256::P256, tag::sha256};
 
-/// An HMAC-SHA256 tag that this program computed. It is compared in constant time and never shown.
-pub struct Tag([u8; TAG_BYTES]);
-
-impl Tag {
-    /// Whether `other` is this tag; false for any other length. Constant time in the contents.
-    #[must_use]
-    pub fn matches(&self, other: &[u8]) -> bool {
-        bool::from(self.0.ct_eq(other))
-    }
-
-    /// The bytes, for an answer to Sign or for a replay record.
-    pub fn expose_bytes(&self) -> &[u8; TAG_BYTES] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tag([redacted])")
-    }
-}
-
-/// Key bytes with their HMAC-SHA256 state prepared, so that a check hashes the message and nothing else.
+/// A key with its state prepared, so that a check costs what the message costs and nothing else.
 pub struct Key {
     bytes: SecretSlice<u8>,
-    prepared: Hmac<Sha256>,
+    prepared: Prepared,
+}
+
+enum Prepared {
+    HmacSha256(Hmac<Sha256>),
+    HmacSha1(Hmac<Sha1>),
+    Sha256,
+    Token,
+    Ed25519(Box<Ed25519>),
+    EcdsaP256(Box<P256>),
+    Es256(JwkSet),
 }
 
 impl Key {
-    /// Takes the bytes of a key, which may have any length (RFC 2104).
+    /// A key of HMAC-SHA256, which may have any length (RFC 2104).
     #[must_use]
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         let prepared = Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length");
+        Self::with(bytes, Prepared::HmacSha256(prepared))
+    }
+
+    /// A key of any algorithm: the bytes of a MAC key or token, the raw public half or seed and public half of
+    /// Ed25519, the DER of ECDSA, the JSON of ES256.
+    ///
+    /// # Errors
+    /// The bytes are empty or no key of the algorithm.
+    pub fn of(algorithm: Algorithm, bytes: Zeroizing<Vec<u8>>) -> Result<Self, KeyFormatError> {
+        if bytes.is_empty() {
+            return Err(KeyFormatError);
+        }
+        let prepared = match algorithm {
+            Algorithm::HmacSha256 => return Ok(Self::new(bytes)),
+            Algorithm::HmacSha1 => {
+                let prepared = Hmac::new_from_slice(&bytes);
+                Prepared::HmacSha1(prepared.expect("HMAC takes a key of any length"))
+            }
+            Algorithm::Sha256 => Prepared::Sha256,
+            Algorithm::Token => Prepared::Token,
+            Algorithm::Ed25519 => Prepared::Ed25519(Box::new(Ed25519::new(&bytes)?)),
+            Algorithm::EcdsaP256 => Prepared::EcdsaP256(Box::new(P256::from_der(&bytes)?)),
+            Algorithm::Es256 => Prepared::Es256(JwkSet::parse(&bytes)?),
+        };
+        Ok(Self::with(bytes, prepared))
+    }
+
+    fn with(bytes: Zeroizing<Vec<u8>>, prepared: Prepared) -> Self {
         let bytes = SecretSlice::from(bytes.to_vec());
         Self { bytes, prepared }
     }
 
-    /// HMAC-SHA256 of the parts as one message.
+    /// What the key is for.
     #[must_use]
-    pub fn tag(&self, parts: &[&[u8]]) -> Tag {
-        let mut mac = self.prepared.clone();
-        for part in parts {
-            mac.update(part);
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.prepared {
+            Prepared::HmacSha256(_) => Algorithm::HmacSha256,
+            Prepared::HmacSha1(_) => Algorithm::HmacSha1,
+            Prepared::Sha256 => Algorithm::Sha256,
+            Prepared::Token => Algorithm::Token,
+            Prepared::Ed25519(_) => Algorithm::Ed25519,
+            Prepared::EcdsaP256(_) => Algorithm::EcdsaP256,
+            Prepared::Es256(_) => Algorithm::Es256,
         }
-        Tag(mac.finalize().into_bytes().into())
     }
 
-    /// The raw key, for a library that signs with it.
+    /// The MAC of the parts as one message; for [`Algorithm::Sha256`] their plain digest, the secret being among
+    /// them. Other algorithms have no digest that proves anything: their tag matches nothing.
+    #[must_use]
+    pub fn tag(&self, parts: &[&[u8]]) -> Tag {
+        match &self.prepared {
+            Prepared::HmacSha256(prepared) => Tag::sha256(mac(prepared, parts).into()),
+            Prepared::HmacSha1(prepared) => Tag::sha1(mac(prepared, parts).into()),
+            Prepared::Sha256 => Tag::of_text(parts),
+            _ => Tag::none(),
+        }
+    }
+
+    /// The bytes of a signature over the parts as one message; `None` when only the public half is known. A token
+    /// is its own signature, over anything.
+    #[must_use]
+    pub fn sign(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+        match &self.prepared {
+            Prepared::HmacSha256(_) | Prepared::HmacSha1(_) | Prepared::Sha256 => {
+                Some(self.tag(parts).expose_bytes().to_vec())
+            }
+            Prepared::Token => Some(self.expose_bytes().to_vec()),
+            Prepared::Ed25519(key) => key.sign(&parts.concat()),
+            Prepared::EcdsaP256(key) => {
+                let signature = key.sign(&sha256(parts))?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            Prepared::Es256(set) => set.sign(&sha256(parts)),
+        }
+    }
+
+    /// Whether this key made one of the signatures over the parts, and if so, the tag that makes the delivery the
+    /// same as another one. Of a MAC it is the MAC. A signature with a public key can be turned into others that
+    /// hold too, and a token is the same for every delivery: there it is SHA-256 of the text.
+    ///
+    /// MACs and tokens are compared in constant time, and all of them are looked at.
+    pub fn check<'s>(
+        &self,
+        parts: &[&[u8]],
+        mut signatures: impl Iterator<Item = &'s [u8]>,
+    ) -> Option<Tag> {
+        let is_signed = match &self.prepared {
+            Prepared::HmacSha256(_) | Prepared::HmacSha1(_) | Prepared::Sha256 => {
+                let tag = self.tag(parts);
+                let found = signatures.fold(false, |found, received| found | tag.matches(received));
+                return found.then_some(tag);
+            }
+            // Digests are compared, so that not even the length of the token shows.
+            Prepared::Token => {
+                let own = Sha256::digest(self.expose_bytes());
+                let is_own =
+                    |received: &[u8]| bool::from(own.as_slice().ct_eq(&Sha256::digest(received)));
+                signatures.fold(false, |found, received| found | is_own(received))
+            }
+            Prepared::Ed25519(key) => {
+                let text = parts.concat();
+                signatures.any(|received| key.verifies(&text, received))
+            }
+            Prepared::EcdsaP256(key) => {
+                let digest = sha256(parts);
+                signatures.any(|received| key.verifies_der(&digest, received))
+            }
+            Prepared::Es256(set) => {
+                let digest = sha256(parts);
+                signatures.any(|received| set.any_verifies(&digest, received))
+            }
+        };
+        is_signed.then(|| Tag::of_text(parts))
+    }
+
+    /// Whether the ES256 key of this name made the signature over a JWS signing input.
+    #[must_use]
+    pub fn es256_verify(&self, kid: &str, signing_input: &[u8], signature: &[u8]) -> bool {
+        let Prepared::Es256(set) = &self.prepared else {
+            return false;
+        };
+        set.verifies(kid, &sha256(&[signing_input]), signature)
+    }
+
+    /// The name of the ES256 key that signs: it belongs in the header that is signed.
+    #[must_use]
+    pub fn es256_kid(&self) -> Option<&str> {
+        match &self.prepared {
+            Prepared::Es256(set) => set.signing_kid(),
+            _ => None,
+        }
+    }
+
+    /// The ES256 signature of a JWS signing input, and the name of the key that made it.
+    #[must_use]
+    pub fn es256_sign(&self, signing_input: &[u8]) -> Option<(&str, Vec<u8>)> {
+        let Prepared::Es256(set) = &self.prepared else {
+            return None;
+        };
+        let signature = set.sign(&sha256(&[signing_input]))?;
+        Some((set.signing_kid()?, signature))
+    }
+
+    /// Whether it can check and not sign.
+    #[must_use]
+    pub fn is_public_only(&self) -> bool {
+        match &self.prepared {
+            Prepared::Ed25519(key) => !key.is_private(),
+            Prepared::EcdsaP256(key) => !key.is_private(),
+            Prepared::Es256(set) => !set.is_private(),
+            _ => false,
+        }
+    }
+
+    /// The key as it was decoded, for a library that signs with it or a text that holds it.
     #[must_use]
     pub fn expose_bytes(&self) -> &[u8] {
         self.bytes.expose_secret()
     }
 
-    /// The key as HMAC-SHA256 sees it: hashed when longer than a block, padded with zeros to one. Two keys sign
-    /// alike exactly when these are equal.
+    /// What tells whether two keys sign alike: they do exactly when these are equal. A MAC key as HMAC sees it: hashed
+    /// when longer than a block, padded with zeros to one. Of a key with halves, the public one.
     #[must_use]
     pub fn effective_block(&self) -> Zeroizing<[u8; 64]> {
-        let bytes = self.expose_bytes();
-        let mut block = Zeroizing::new([0; 64]);
-        if bytes.len() > block.len() {
-            block[..TAG_BYTES].copy_from_slice(&Sha256::digest(bytes));
-        } else {
-            block[..bytes.len()].copy_from_slice(bytes);
+        match &self.prepared {
+            Prepared::HmacSha1(_) => mac_block::<Sha1>(self.expose_bytes()),
+            Prepared::HmacSha256(_) | Prepared::Sha256 | Prepared::Token => {
+                mac_block::<Sha256>(self.expose_bytes())
+            }
+            Prepared::Ed25519(key) => public_block("countersign Ed25519 public key", key.public()),
+            Prepared::EcdsaP256(key) => public_block("countersign P-256 public key", &key.point()),
+            Prepared::Es256(set) => {
+                public_block("countersign ES256 public keys", &set.fingerprint())
+            }
         }
-        block
     }
+}
+
+fn mac<M: Mac + Clone>(prepared: &M, parts: &[&[u8]]) -> hmac::digest::Output<M> {
+    let mut mac = prepared.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes()
+}
+
+fn mac_block<D: Digest>(bytes: &[u8]) -> Zeroizing<[u8; 64]> {
+    let mut block = Zeroizing::new([0; 64]);
+    if bytes.len() > block.len() {
+        let digest = D::digest(bytes);
+        block[..digest.len()].copy_from_slice(&digest);
+    } else {
+        block[..bytes.len()].copy_from_slice(bytes);
+    }
+    block
+}
+
+/// The text in front keeps a public key from looking like a MAC key, or like one of another algorithm.
+fn public_block(domain: &str, public: &[u8]) -> Zeroizing<[u8; 64]> {
+    let mut block = Zeroizing::new([0; 64]);
+    let (front, digest) = block.split_at_mut(32);
+    front[..domain.len()].copy_from_slice(domain.as_bytes());
+    digest.copy_from_slice(&Sha256::digest(public));
+    block
 }
 
 impl fmt::Debug for Key {
@@ -86,156 +258,5 @@ impl fmt::Debug for Key {
     }
 }
 
-/// How the text that a vendor shows becomes key bytes. Always said by the scheme, never guessed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyFormat {
-    /// The decoding.
-    pub decoding: KeyDecoding,
-    /// Text that stands before the key. With `utf8` it is part of the key; with any other decoding it is optional
-    /// on input and not part of the key.
-    #[serde(default)]
-    pub prefix: String,
-    /// The vendor issues keys shorter than we would: they are taken from 8 bytes up, with a warning.
-    #[serde(default)]
-    pub short_allowed: bool,
-}
-
-/// From key text to key bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyDecoding {
-    /// The UTF-8 bytes of the whole text as shown.
-    Utf8,
-    /// Hexadecimal digits, two a byte, either case.
-    Hex,
-    /// Standard base64 with padding (RFC 4648 §4).
-    Base64,
-}
-
-/// The text is not in the scheme's key format. It says nothing about the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key is not in the scheme's format")]
-pub struct KeyFormatError;
-
-impl KeyFormat {
-    /// Decodes key text. An empty key is none, wherever it comes from: anybody can sign with it.
-    ///
-    /// # Errors
-    /// The text is not in this format, or holds no key.
-    pub fn decode(&self, text: &SecretString) -> Result<Key, KeyFormatError> {
-        let text = text.expose_secret();
-        let bare = text.strip_prefix(&self.prefix).unwrap_or(text);
-        let bytes = match self.decoding {
-            KeyDecoding::Utf8 => text.as_bytes().to_vec(),
-            KeyDecoding::Hex => hex::decode(bare).map_err(|_| KeyFormatError)?,
-            KeyDecoding::Base64 => general_purpose::STANDARD
-                .decode(bare)
-                .map_err(|_| KeyFormatError)?,
-        };
-        if bytes.is_empty() {
-            return Err(KeyFormatError);
-        }
-        Ok(Key::new(Zeroizing::new(bytes)))
-    }
-
-    /// Writes 32 random bytes as the vendor would show a key.
-    #[must_use]
-    pub fn generated(&self, random: &Zeroizing<[u8; 32]>) -> SecretString {
-        let text = match self.decoding {
-            KeyDecoding::Utf8 | KeyDecoding::Hex => Zeroizing::new(hex::encode(random.as_slice())),
-            KeyDecoding::Base64 => {
-                Zeroizing::new(general_purpose::STANDARD.encode(random.as_slice()))
-            }
-        };
-        SecretString::from([self.prefix.as_str(), text.as_str()].concat())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn format(decoding: KeyDecoding, prefix: &str) -> KeyFormat {
-        KeyFormat {
-            decoding,
-            prefix: prefix.to_owned(),
-            short_allowed: false,
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_key_byte() {
-        let key = Key::new(Zeroizing::new(b"canary-key".to_vec()));
-        assert_eq!(
-            format!("{key:?} {:?}", key.tag(&[b"x"])),
-            "Key([redacted]) Tag([redacted])"
-        );
-    }
-
-    #[test]
-    fn d06_long_keys_fold_to_their_hash() {
-        let long = Key::new(Zeroizing::new(vec![7; 65]));
-        let folded = Key::new(Zeroizing::new(Sha256::digest([7; 65]).to_vec()));
-        assert_eq!(*long.effective_block(), *folded.effective_block());
-        assert!(
-            long.tag(&[b"m"])
-                .matches(folded.tag(&[b"m"]).expose_bytes())
-        );
-    }
-
-    #[test]
-    fn h14_a_key_with_nul_bytes_behind_it_is_the_same_key() {
-        let short = Key::new(Zeroizing::new(b"a-key-of-the-vendor".to_vec()));
-        let padded = Key::new(Zeroizing::new(b"a-key-of-the-vendor\0\0".to_vec()));
-        assert!(
-            short
-                .tag(&[b"m"])
-                .matches(padded.tag(&[b"m"]).expose_bytes())
-        );
-        assert_eq!(*short.effective_block(), *padded.effective_block());
-    }
-
-    #[test]
-    fn h13_half_a_hex_digit_is_refused() {
-        for bad in ["abc", "zz", "aa bb", "aabbzz"] {
-            assert!(
-                format(KeyDecoding::Hex, "")
-                    .decode(&bad.to_owned().into())
-                    .is_err()
-            );
-        }
-    }
-
-    #[test]
-    fn d01_an_empty_key_is_no_key() {
-        for decoding in [KeyDecoding::Utf8, KeyDecoding::Hex, KeyDecoding::Base64] {
-            assert!(format(decoding, "").decode(&String::new().into()).is_err());
-        }
-    }
-
-    #[test]
-    fn w32_base64_keys_are_strict() {
-        let base64 = format(KeyDecoding::Base64, "whsec_");
-        assert!(base64.decode(&"whsec_AAECAw==".to_owned().into()).is_ok());
-        assert!(base64.decode(&"AAECAw==".to_owned().into()).is_ok());
-        for bad in [
-            "whsec_AAECAw",
-            "whsec_whsec_AAECAw==",
-            "whsec_-_ECAw==",
-            "whsec_!!!!",
-        ] {
-            assert!(base64.decode(&bad.to_owned().into()).is_err());
-        }
-    }
-
-    #[test]
-    fn generated_keys_decode_to_the_random_bytes() {
-        let random = Zeroizing::new([9; 32]);
-        for (decoding, prefix) in [(KeyDecoding::Hex, ""), (KeyDecoding::Base64, "whsec_")] {
-            let format = format(decoding, prefix);
-            let key = format.decode(&format.generated(&random)).unwrap();
-            assert_eq!(key.expose_bytes(), [9; 32]);
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::key::{Key, KeyDecoding, KeyFormat};
+use crate::key::{Algorithm, Key, KeyFormat};
 
 /// Shortest key of all in bytes, for schemes whose vendor issues short ones.
 pub const SHORTEST_KEY_BYTES: usize = 8;
@@ -14,8 +14,10 @@ pub const SHORTEST_KEY_BYTES: usize = 8;
 pub const MIN_KEY_BYTES: usize = 16;
 /// Shortest key in bytes for HS256 tokens (RFC 7518 §3.2).
 pub const MIN_TOKEN_KEY_BYTES: usize = 32;
-/// Longest key in bytes.
+/// Longest key in bytes, unless it is of a public-key algorithm.
 pub const MAX_KEY_BYTES: usize = 512;
+/// Longest text in bytes of a key of a public-key algorithm: of a JWK set with all the keys that it may have.
+pub const MAX_PUBLIC_KEY_TEXT_BYTES: usize = 8 * 1024;
 /// Longest pattern that counts as short when a key is made of its repetition.
 const MAX_PATTERN_BYTES: usize = 16;
 
@@ -49,6 +51,9 @@ pub enum KeyRefusal {
     /// Too many bytes once decoded.
     #[error("the key is too long: it may have 512 bytes once decoded")]
     TooLong,
+    /// Too much text for a key of a public-key algorithm.
+    #[error("the key is too long: its text may have 8192 bytes")]
+    TextTooLong,
     /// White space at an end, as copying and `echo` leave it.
     #[error("the key starts or ends with white space: remove it, a line break at the end included")]
     SurroundingWhitespace,
@@ -62,24 +67,64 @@ pub enum KeyRefusal {
 
 /// Decodes a key and judges it. [`KeyWarning::KeyShared`] is the caller's to find: it takes the other secrets.
 ///
+/// What makes a bad MAC key is no fault of a public key, which everybody may know and whose form is fixed.
+///
 /// # Errors
 /// The key is not taken.
 pub fn check(
     format: &KeyFormat,
+    algorithm: Algorithm,
     min_bytes: usize,
     text: &SecretString,
 ) -> Result<(Key, Vec<KeyWarning>), KeyRefusal> {
-    check_text(format, text.expose_secret())?;
-    let key = format.decode(text).map_err(|_| KeyRefusal::NotInFormat)?;
-    let bytes = key.expose_bytes();
+    check_text(format, algorithm, text.expose_secret())?;
+    let key = format.decode(algorithm, text);
+    let key = key.map_err(|_| KeyRefusal::NotInFormat)?;
+    let warning = match algorithm.is_public_key() {
+        true => None,
+        false => check_bytes(format, min_bytes, text.expose_secret(), key.expose_bytes())?,
+    };
+    Ok((key, Vec::from_iter(warning)))
+}
+
+/// What can be said of the text before it is decoded: whole, and without the prefix that every key of the vendor has.
+fn check_text(format: &KeyFormat, algorithm: Algorithm, text: &str) -> Result<(), KeyRefusal> {
+    let (bare, _) = format.bare(text);
+    if bare.is_empty() {
+        return Err(KeyRefusal::Empty);
+    }
+    if algorithm.is_public_key() {
+        if bare.len() > MAX_PUBLIC_KEY_TEXT_BYTES {
+            return Err(KeyRefusal::TextTooLong);
+        }
+    } else {
+        // The longest text of a key is in hex.
+        if bare.len() > 2 * MAX_KEY_BYTES {
+            return Err(KeyRefusal::TooLong);
+        }
+        let is_space = bare.chars().all(char::is_whitespace);
+        if is_space || is_weak(text.as_bytes()) || is_weak(bare.as_bytes()) {
+            return Err(KeyRefusal::Weak);
+        }
+    }
+    if [text, bare].into_iter().any(has_surrounding_whitespace) {
+        return Err(KeyRefusal::SurroundingWhitespace);
+    }
+    Ok(())
+}
+
+/// What can be said of the bytes of a MAC key or token.
+fn check_bytes(
+    format: &KeyFormat,
+    min_bytes: usize,
+    text: &str,
+    bytes: &[u8],
+) -> Result<Option<KeyWarning>, KeyRefusal> {
     let least = if format.short_allowed {
         SHORTEST_KEY_BYTES
     } else {
         min_bytes.max(SHORTEST_KEY_BYTES)
     };
-    if bytes.is_empty() {
-        return Err(KeyRefusal::Empty);
-    }
     if bytes.len() > MAX_KEY_BYTES {
         return Err(KeyRefusal::TooLong);
     }
@@ -90,34 +135,13 @@ pub fn check(
         return Err(KeyRefusal::Weak);
     }
     // A decoded key is random and may end so; that two keys sign alike is seen by their effective blocks.
-    if format.decoding == KeyDecoding::Utf8 && bytes.ends_with(&[0]) {
+    if bytes.ends_with(&[0]) && bytes == text.as_bytes() {
         return Err(KeyRefusal::TrailingNul);
     }
     if bytes.len() < least {
         return Err(KeyRefusal::TooShort { min_bytes: least });
     }
-    let warning = (bytes.len() < min_bytes).then_some(KeyWarning::ShortKey);
-    Ok((key, Vec::from_iter(warning)))
-}
-
-/// What can be said of the text before it is decoded: whole, and without the prefix that every key of the vendor has.
-fn check_text(format: &KeyFormat, text: &str) -> Result<(), KeyRefusal> {
-    let bare = text.strip_prefix(&format.prefix).unwrap_or(text);
-    if bare.is_empty() {
-        return Err(KeyRefusal::Empty);
-    }
-    // The longest text of a key is in hex.
-    if bare.len() > 2 * MAX_KEY_BYTES {
-        return Err(KeyRefusal::TooLong);
-    }
-    if bare.chars().all(char::is_whitespace) || is_weak(text.as_bytes()) || is_weak(bare.as_bytes())
-    {
-        return Err(KeyRefusal::Weak);
-    }
-    if [text, bare].into_iter().any(has_surrounding_whitespace) {
-        return Err(KeyRefusal::SurroundingWhitespace);
-    }
-    Ok(())
+    Ok((bytes.len() < min_bytes).then_some(KeyWarning::ShortKey))
 }
 
 /// Besides white space, the marks without width that editors put at the start of a file.
@@ -151,6 +175,7 @@ mod tests {
     use super::*;
     use crate::key::KeyDecoding;
 
+    const ALGORITHM: Algorithm = Algorithm::HmacSha256;
     const HEX_KEY: &str = "c4f1a9037be25d6881e02f94d7ab356cc4f1a9137be25d6881e02f94d7ab356e";
 
     fn format(decoding: KeyDecoding, prefix: &str, short_allowed: bool) -> KeyFormat {
@@ -158,11 +183,12 @@ mod tests {
             decoding,
             prefix: prefix.to_owned(),
             short_allowed,
+            ..KeyFormat::default()
         }
     }
 
     fn refusal(format: &KeyFormat, min_bytes: usize, text: &str) -> Option<KeyRefusal> {
-        check(format, min_bytes, &text.to_owned().into()).err()
+        check(format, ALGORITHM, min_bytes, &text.to_owned().into()).err()
     }
 
     /// As UTF-8 text, where short keys are allowed.
@@ -200,7 +226,7 @@ mod tests {
         let check = |short_allowed, min_bytes, len| {
             let format = format(KeyDecoding::Utf8, "", short_allowed);
             let text = random_text(len).into();
-            check(&format, min_bytes, &text).map(|(_, warnings)| warnings)
+            super::check(&format, ALGORITHM, min_bytes, &text).map(|(_, warnings)| warnings)
         };
         let too_short = |min_bytes| Err(KeyRefusal::TooShort { min_bytes });
         for min_bytes in [MIN_KEY_BYTES, MIN_TOKEN_KEY_BYTES] {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::{
     hash::{HashRules, ResourceRules},
-    key::{KeyDecoding, KeyFormat},
+    key::{Algorithm, Key, KeyDecoding, KeyFormat, KeyFormatError},
     key_policy::{MIN_KEY_BYTES, MIN_TOKEN_KEY_BYTES},
     token::{Kid, RulesError, TokenRules},
     webhook::WebhookRules,
@@ -128,6 +130,9 @@ pub enum SchemeError {
     /// The rules of a token contradict themselves.
     #[error("{0}: {1}")]
     Token(String, RulesError),
+    /// The key format cannot hold keys of the algorithm.
+    #[error("{0}: keys of the digest are not written in this format")]
+    KeyFormat(String),
     /// A scheme has no rules, or rules for two purposes.
     #[error("{0}: a scheme has the rules of exactly one purpose")]
     Purpose(String),
@@ -191,6 +196,9 @@ impl SchemeEntry {
             optional_parameters: self.optional_parameters,
             rules,
         };
+        if !scheme.key.fits(scheme.algorithm()) {
+            return Err(SchemeError::KeyFormat(scheme.id));
+        }
         Ok((scheme, self.vector))
     }
 }
@@ -205,6 +213,26 @@ impl Scheme {
             Rules::Webhook(_) => Purpose::Webhook,
             Rules::ResourceId(_) => Purpose::ResourceId,
         }
+    }
+
+    /// What its keys are for.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        Algorithm::HmacSha256
+    }
+
+    /// Decodes a key of this scheme.
+    ///
+    /// # Errors
+    /// The text is not in the scheme's format, or holds no key.
+    pub fn decode_key(&self, text: &SecretString) -> Result<Key, KeyFormatError> {
+        self.key.decode(self.algorithm(), text)
+    }
+
+    /// Makes a key of 32 random bytes, as the vendor would show it.
+    #[must_use]
+    pub fn generate_key(&self, random: &Zeroizing<[u8; 32]>) -> SecretString {
+        self.key.generated(self.algorithm(), random)
     }
 
     /// The shortest key in bytes that is taken without a word: 32 for HS256 (RFC 7518 §3.2), else 16.
@@ -233,6 +261,13 @@ impl Scheme {
             (KeyDecoding::Utf8, prefix) => format!("the text as shown, \"{prefix}\" included"),
             (KeyDecoding::Hex, _) => "hexadecimal, decoded to bytes".to_owned(),
             (KeyDecoding::Base64, prefix) => format!("base64 after \"{prefix}\", decoded to bytes"),
+            (KeyDecoding::Base64OrUtf8, prefix) => {
+                format!("base64 after \"{prefix}\", decoded to bytes, else the text as shown")
+            }
+            (KeyDecoding::SpkiDer, _) => {
+                "base64 of DER: SubjectPublicKeyInfo, or PKCS#8 to sign too".to_owned()
+            }
+            (KeyDecoding::Jwks, _) => "a JWK or a JWK set, as JSON".to_owned(),
         }
     }
 
@@ -273,6 +308,6 @@ impl Scheme {
             Rules::ResourceId(rules) => rules.encoding,
             Rules::IdentityToken(_) => return "JWS HS256, compact".to_owned(),
         };
-        format!("HMAC-SHA256, {}", encoding.describe())
+        format!("{}, {}", self.algorithm().describe(), encoding.describe())
     }
 }

@@ -9,7 +9,7 @@
 //! secret's own versions may have signed.
 
 mod claims;
-mod json;
+pub(crate) mod json;
 mod jws;
 mod rules;
 mod sign;

@@ -62,7 +62,7 @@ fn secret(scheme: &str, mode: impl Into<Option<Mode>>) -> Secret {
         versions: vec![KeyVersion {
             number: 1,
             state: VersionState::Active,
-            key: scheme.key.decode(&KEY.to_owned().into()).expect("a key"),
+            key: scheme.decode_key(&KEY.to_owned().into()).expect("a key"),
             key_id: None,
         }],
         scheme: Arc::clone(scheme),

@@ -161,7 +161,7 @@ fn vectors_of(purpose: Purpose) -> impl Iterator<Item = (Arc<Scheme>, Vector)> {
 }
 
 fn secret(scheme: &Arc<Scheme>, vector: &Vector) -> Secret {
-    let key = scheme.key.decode(&vector.key.clone().into());
+    let key = scheme.decode_key(&vector.key.clone().into());
     let identity = matches!(
         scheme.purpose(),
         Purpose::IdentityHash | Purpose::IdentityToken

@@ -65,6 +65,7 @@ error_reasons! {
     RequestIdExpired = "REQUEST_ID_EXPIRED", FailedPrecondition, "the request_id was used more than 24 hours ago, or its secret was deleted";
     PurposeMismatch = "PURPOSE_MISMATCH", FailedPrecondition, "the secret's scheme has another purpose; GetSecret tells which";
     NoActiveVersion = "NO_ACTIVE_VERSION", FailedPrecondition, "no version may sign; rotate the secret";
+    PublicKeyOnly = "PUBLIC_KEY_ONLY", FailedPrecondition, "the secret holds only the public key; import the private key to sign";
     TooManyLiveVersions = "TOO_MANY_LIVE_VERSIONS", FailedPrecondition, "wait for a grace to end, revoke a version, or rotate in an emergency";
     VersionState = "VERSION_STATE", FailedPrecondition, "the version is in a state that does not allow this; GetSecret tells which";
     ForceRequired = "FORCE_REQUIRED", FailedPrecondition, "this ends a live version; say force if it is meant";

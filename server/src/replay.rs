@@ -106,6 +106,7 @@ impl ReplayRecord {
             Identity::Id { id, body } => {
                 (first_half(&Sha256::digest(id)), self.hasher.hash_one(body))
             }
+            // The shortest tag, of HMAC-SHA1, has 20 bytes.
             Identity::Signed(tag) => (first_half(tag.expose_bytes()), 0),
         };
         let key = Key { secret, digest };

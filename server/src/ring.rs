@@ -226,7 +226,7 @@ impl Entry {
             keys.push(KeyVersion {
                 number: version.life.number,
                 state: version.life.state,
-                key: scheme.key.decode(text).ok()?,
+                key: scheme.decode_key(text).ok()?,
                 key_id: version.key_id.as_deref().map(Into::into),
             });
         }

@@ -30,8 +30,7 @@ fn secret(id: &str, versions: &[(u32, VersionState, &str)]) -> Secret {
         number,
         state,
         key: scheme(id)
-            .key
-            .decode(&key.to_owned().into())
+            .decode_key(&key.to_owned().into())
             .expect("a key"),
         key_id: None,
     };

@@ -20,6 +20,9 @@ pub enum SignError {
     /// No version may sign.
     #[error("the secret has no active version")]
     NoActiveVersion,
+    /// The version that signs holds a public key and no private one.
+    #[error("the secret holds only the public key")]
+    PublicKeyOnly,
     /// A ttl was given for a proof without a time.
     #[error("only tokens have a ttl")]
     TtlUnsupported,

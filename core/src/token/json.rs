@@ -10,31 +10,31 @@ use serde_json::{Map, Number, Value};
 use super::MAX_DEPTH;
 
 /// The members of an object. A token has a handful, and most are looked at once and dropped: no map pays for itself.
-pub(super) struct Members<'t>(Vec<(Cow<'t, str>, Value)>);
+pub(crate) struct Members<'t>(Vec<(Cow<'t, str>, Value)>);
 
 impl<'t> Members<'t> {
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         let member = self.0.iter().find(|(own, _)| own == name);
         member.map(|(_, value)| value)
     }
 
-    pub(super) fn any(&self, is: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn any(&self, is: impl Fn(&str) -> bool) -> bool {
         self.0.iter().any(|(name, _)| is(name))
     }
 
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let index = self.0.iter().position(|(own, _)| own == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
     /// Those that were not taken.
-    pub(super) fn rest(self) -> impl Iterator<Item = (Cow<'t, str>, Value)> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'t, str>, Value)> {
         self.0.into_iter()
     }
 }
 
 /// The object that the bytes hold; `None` if they are anything else.
-pub(super) fn object(bytes: &[u8]) -> Option<Members<'_>> {
+pub(crate) fn object(bytes: &[u8]) -> Option<Members<'_>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = deserializer.deserialize_map(Object).ok()?;

@@ -134,6 +134,7 @@ fn sign_failure(error: SignError, field: &'static str) -> Failure {
         }
         SignError::Misfit(misfit) => misfit_failure(misfit, field),
         SignError::NoActiveVersion => Failure::new(ErrorReason::NoActiveVersion),
+        SignError::PublicKeyOnly => Failure::new(ErrorReason::PublicKeyOnly),
         SignError::SigningInput => Failure::new(ErrorReason::SigningInputRefused).at(field),
         SignError::TtlUnsupported => Failure::field("ttl", error.to_string()),
         SignError::Token(error) => {

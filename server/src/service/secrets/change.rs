@@ -60,7 +60,7 @@ impl Shared {
             .create(caller, request_id, new, move |outcome| {
                 Zeroizing::new(
                     CreateSecretResponse {
-                        secret: Some(record_to_wire(outcome.record, now, |_| None)),
+                        secret: Some(record_to_wire(outcome.record, None, now)),
                         version: outcome.version,
                         revealed_key: revealed(outcome.key),
                     }
@@ -97,14 +97,13 @@ impl Shared {
         let answer = self
             .store
             .rotate(caller, request_id, rotation, move |outcome| {
-                let uses = |number| entry.as_ref().and_then(|entry| entry.uses(number));
                 let revealed_key = match validate_only {
                     true => String::new(),
                     false => revealed(outcome.key),
                 };
                 Zeroizing::new(
                     RotateSecretResponse {
-                        secret: Some(record_to_wire(outcome.record, now, uses)),
+                        secret: Some(record_to_wire(outcome.record, entry.as_deref(), now)),
                         version: outcome.version,
                         revealed_key,
                     }
@@ -245,9 +244,7 @@ impl Shared {
     ) -> Result<v1::Secret, Failure> {
         let record = changed.map_err(change_failure)?;
         let entry = self.ring.secret(record.name.as_str()).ok();
-        Ok(record_to_wire(&record, self.clock.now(), |number| {
-            entry.as_ref().and_then(|entry| entry.uses(number))
-        }))
+        Ok(record_to_wire(&record, entry.as_deref(), self.clock.now()))
     }
 }
 

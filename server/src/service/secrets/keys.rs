@@ -29,10 +29,9 @@ impl Shared {
         } else {
             let internal = |_| Failure::new(ErrorReason::Internal);
             let random = crate::random::key_bytes().map_err(internal)?;
-            let text = scheme.key.generated(&random);
+            let text = scheme.generate_key(&random);
             let key = scheme
-                .key
-                .decode(&text)
+                .decode_key(&text)
                 .map_err(|_| Failure::new(ErrorReason::Internal))?;
             (text, key, Vec::new())
         };
@@ -52,19 +51,27 @@ impl Shared {
         text: &SecretString,
     ) -> Result<(Key, Vec<KeyWarning>), Failure> {
         if self.key_policy == KeyPolicy::SampleKeysAllowed {
-            let key = scheme.key.decode(text);
+            let key = scheme.decode_key(text);
             return Ok((
                 key.map_err(|_| Failure::new(ErrorReason::KeyFormat))?,
                 Vec::new(),
             ));
         }
-        key_policy::check(&scheme.key, scheme.min_key_bytes(), text).map_err(|refusal| {
+        let checked = key_policy::check(
+            &scheme.key,
+            scheme.algorithm(),
+            scheme.min_key_bytes(),
+            text,
+        );
+        checked.map_err(|refusal| {
             let reason = match refusal {
                 KeyRefusal::Empty => ErrorReason::EmptyKey,
                 KeyRefusal::NotInFormat
                 | KeyRefusal::SurroundingWhitespace
                 | KeyRefusal::TrailingNul => ErrorReason::KeyFormat,
-                KeyRefusal::TooShort { .. } | KeyRefusal::TooLong => ErrorReason::KeyLength,
+                KeyRefusal::TooShort { .. } | KeyRefusal::TooLong | KeyRefusal::TextTooLong => {
+                    ErrorReason::KeyLength
+                }
                 KeyRefusal::Weak => ErrorReason::WeakKey,
             };
             Failure::with_message(reason, refusal.to_string()).at("imported_key")

@@ -1,7 +1,9 @@
-//! Secrets and errors of the store as the wire shows them. No key is among what goes in.
+//! Secrets and errors of the store as the wire shows them. Of a key nothing but its public half comes out.
+
+use std::sync::Arc;
 
 use countersign_core::{
-    Timestamp, catalogue::Catalogue, key_policy::KeyWarning, rotation::RotationError,
+    Scheme, Timestamp, catalogue::Catalogue, key_policy::KeyWarning, rotation::RotationError,
 };
 use countersign_proto::v1;
 
@@ -17,13 +19,14 @@ pub(super) fn etag(record: &SecretRecord) -> String {
 }
 
 pub(super) fn entry_to_wire(entry: &Entry, now: Timestamp) -> v1::Secret {
-    record_to_wire(&entry.record, now, |number| entry.uses(number))
+    record_to_wire(&entry.record, Some(entry), now)
 }
 
-pub(super) fn record_to_wire<'a>(
+/// `entry` is the secret in memory, before the change that made the record or after it.
+pub(super) fn record_to_wire(
     record: &SecretRecord,
+    entry: Option<&Entry>,
     now: Timestamp,
-    uses: impl Fn(u32) -> Option<&'a Uses>,
 ) -> v1::Secret {
     let scheme = Catalogue::builtin().scheme(&record.scheme);
     let settings = &record.settings;
@@ -39,7 +42,10 @@ pub(super) fn record_to_wire<'a>(
         versions: record
             .versions
             .iter()
-            .map(|version| version_to_wire(version, now, uses(version.life.number)))
+            .map(|version| v1::Version {
+                public_key: public_key(scheme, version, entry).unwrap_or_default(),
+                ..version_to_wire(version, now, entry)
+            })
             .collect(),
         tolerance: settings.tolerance.map(convert::duration_to_wire),
         timestamp_unit: convert::timestamp_unit_to_wire(settings.timestamp_unit),
@@ -52,8 +58,9 @@ pub(super) fn record_to_wire<'a>(
     }
 }
 
-fn version_to_wire(version: &VersionRecord, now: Timestamp, uses: Option<&Uses>) -> v1::Version {
+fn version_to_wire(version: &VersionRecord, now: Timestamp, entry: Option<&Entry>) -> v1::Version {
     let life = &version.life;
+    let uses = entry.and_then(|entry| entry.uses(life.number));
     let time = |time: Option<Timestamp>| time.map(convert::timestamp_to_wire);
     v1::Version {
         number: life.number,
@@ -74,6 +81,21 @@ fn version_to_wire(version: &VersionRecord, now: Timestamp, uses: Option<&Uses>)
             .collect(),
         public_key: String::new(),
     }
+}
+
+/// The public half of a version's key, which stands in the record or, once it serves, in memory alone.
+fn public_key(
+    scheme: Option<&Arc<Scheme>>,
+    version: &VersionRecord,
+    entry: Option<&Entry>,
+) -> Option<String> {
+    let scheme = scheme.filter(|scheme| scheme.algorithm().is_public_key())?;
+    if let Some(text) = &version.key {
+        return scheme.key.public_text(&scheme.decode_key(text).ok()?);
+    }
+    let mut serving = entry?.secret.versions.iter();
+    let serving = serving.find(|serving| serving.number == version.life.number)?;
+    scheme.key.public_text(&serving.key)
 }
 
 fn warning_to_wire(warning: KeyWarning) -> i32 {
