@@ -12,7 +12,7 @@ use countersign_core::{
     policy::{Mode, Policy},
     rotation::VersionState,
     secret::{KeyVersion, Proof},
-    webhook::{Delivery, Header, Headers},
+    webhook::{Delivery, DeliveryToSign, Header, Headers},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -137,16 +137,28 @@ fn identity_hash(now: Timestamp) {
 fn webhook(scheme: &str, kib: usize, now: Timestamp) {
     let secret = secret(scheme, None);
     let body = vec![b'x'; kib * 1024];
-    let signed = secret.sign_webhook(DELIVERY_ID, &body, now).unwrap().value;
+    let to_sign = DeliveryToSign {
+        id: DELIVERY_ID,
+        body: &body,
+        headers: Headers(&[]),
+        method: "POST",
+        url: "",
+        time: now,
+    };
+    let signed = secret.sign_webhook(to_sign).unwrap().value.headers;
     let headers: Vec<_> = signed
         .iter()
         .map(|(name, value)| Header { name, value })
         .collect();
     let verify = || {
-        let headers = Headers(&headers);
-        let body = &body[..];
-        let verdict = secret.verify_webhook(Delivery { headers, body }, now);
-        assert!(verdict.as_ref().unwrap().is_ok());
+        let delivery = Delivery {
+            headers: Headers(&headers),
+            body: &body,
+            method: "",
+            url: "",
+        };
+        let verdict = secret.verify_webhook(delivery, now);
+        assert!(verdict.as_ref().unwrap().outcome.is_ok());
         verdict
     };
     let key = key_of(&secret).expose_bytes();
@@ -168,7 +180,7 @@ fn webhook(scheme: &str, kib: usize, now: Timestamp) {
     let mut rows = vec![
         row("verify, to the verdict", verify),
         row("control: the same again", verify),
-        row("sign", || secret.sign_webhook(DELIVERY_ID, &body, now)),
+        row("sign", || secret.sign_webhook(to_sign)),
         row("ring, prepared key, HMAC alone", || ring_tag(&prepared)),
         row("ring, new key, HMAC alone", || ring_tag(&ring_key(key))),
     ];

@@ -1,10 +1,13 @@
 //! The text form of a digest.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 
 use crate::key::{TAG_BYTES, Tag};
 
-/// How a scheme writes its digests, and how exactly it wants them written.
+/// How a scheme writes its digests and signatures, and how exactly it wants them written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
@@ -14,30 +17,48 @@ pub enum Encoding {
     HexUpper,
     /// Standard base64 with padding.
     Base64,
+    /// URL-safe base64 without padding.
+    Base64url,
+    /// As it stands: a key that is sent itself.
+    #[serde(skip)]
+    Text,
 }
 
 impl Encoding {
     /// The text of a tag.
     #[must_use]
     pub fn encode(self, tag: &Tag) -> String {
+        self.encode_bytes(tag.expose_bytes())
+    }
+
+    /// The text of a signature.
+    #[must_use]
+    pub fn encode_bytes(self, bytes: &[u8]) -> String {
         match self {
-            Self::HexLower => hex::encode(tag.expose_bytes()),
-            Self::HexUpper => hex::encode_upper(tag.expose_bytes()),
-            Self::Base64 => STANDARD.encode(tag.expose_bytes()),
+            Self::HexLower => hex::encode(bytes),
+            Self::HexUpper => hex::encode_upper(bytes),
+            Self::Base64 => STANDARD.encode(bytes),
+            Self::Base64url => URL_SAFE_NO_PAD.encode(bytes),
+            Self::Text => String::from_utf8_lossy(bytes).into_owned(),
         }
     }
 
     /// The bytes of a received digest: hexadecimal in either case, or canonical base64. `None` unless it is exactly
-    /// one digest. With `strict` the case must be the scheme's own.
+    /// one HMAC-SHA256. With `strict` the case must be the scheme's own.
     #[must_use]
     pub fn decode(self, text: &str, strict: bool) -> Option<[u8; TAG_BYTES]> {
         let mut bytes = [0; TAG_BYTES];
+        let length = self.decode_into(text, strict, &mut bytes)?;
+        (length == TAG_BYTES).then_some(bytes)
+    }
+
+    /// The same for a signature of any length that fits the buffer; answers the length.
+    #[must_use]
+    pub fn decode_into(self, text: &str, strict: bool, bytes: &mut [u8]) -> Option<usize> {
         match self {
-            Self::Base64 => {
-                // The engine refuses non-canonical text; a longer digest does not fit the buffer.
-                let length = STANDARD.decode_slice(text, &mut bytes).ok()?;
-                (length == TAG_BYTES).then_some(bytes)
-            }
+            // The engines refuse non-canonical text.
+            Self::Base64 => STANDARD.decode_slice(text, bytes).ok(),
+            Self::Base64url => URL_SAFE_NO_PAD.decode_slice(text, bytes).ok(),
             Self::HexLower | Self::HexUpper => {
                 let foreign = |byte: u8| match self {
                     Self::HexUpper => byte.is_ascii_lowercase(),
@@ -46,9 +67,11 @@ impl Encoding {
                 if strict && text.bytes().any(foreign) {
                     return None;
                 }
-                hex::decode_to_slice(text, &mut bytes).ok()?;
-                Some(bytes)
+                let bytes = bytes.get_mut(..text.len() / 2)?;
+                hex::decode_to_slice(text, bytes).ok()?;
+                Some(bytes.len())
             }
+            Self::Text => None,
         }
     }
 
@@ -59,6 +82,8 @@ impl Encoding {
             Self::HexLower => "lower-case hexadecimal",
             Self::HexUpper => "upper-case hexadecimal",
             Self::Base64 => "base64",
+            Self::Base64url => "URL-safe base64 without padding",
+            Self::Text => "as it stands",
         }
     }
 }

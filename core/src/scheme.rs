@@ -10,8 +10,9 @@ use crate::{
     hash::{HashRules, ResourceRules},
     key::{Algorithm, Key, KeyDecoding, KeyFormat, KeyFormatError},
     key_policy::{MIN_KEY_BYTES, MIN_TOKEN_KEY_BYTES},
+    template::Template,
     token::{Kid, RulesError, TokenRules},
-    webhook::WebhookRules,
+    webhook::{ProofRules, WebhookRules},
 };
 
 /// What a proof is for. A scheme has exactly one purpose.
@@ -218,7 +219,12 @@ impl Scheme {
     /// What its keys are for.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        Algorithm::HmacSha256
+        match &self.rules {
+            Rules::Webhook(rules) => rules.algorithm(),
+            Rules::IdentityHash(_) | Rules::IdentityToken(_) | Rules::ResourceId(_) => {
+                Algorithm::HmacSha256
+            }
+        }
     }
 
     /// Decodes a key of this scheme.
@@ -276,7 +282,7 @@ impl Scheme {
     pub fn describe_signed_text(&self) -> String {
         match &self.rules {
             Rules::IdentityHash(rules) => rules.message.as_str().to_owned(),
-            Rules::Webhook(rules) => rules.signed_text.as_str().to_owned(),
+            Rules::Webhook(rules) => describe_webhook_text(rules),
             Rules::ResourceId(_) => "{resource_id}".to_owned(),
             Rules::IdentityToken(rules) => {
                 let fixed = rules
@@ -304,10 +310,29 @@ impl Scheme {
     pub fn describe_signature(&self) -> String {
         let encoding = match &self.rules {
             Rules::IdentityHash(rules) => rules.encoding,
-            Rules::Webhook(rules) => rules.encoding,
+            Rules::Webhook(rules) => match &rules.proof {
+                ProofRules::Text(rules) => rules.encoding,
+                ProofRules::Jws(rules) => {
+                    return format!("JWS {}, compact", rules.algorithm.name());
+                }
+            },
             Rules::ResourceId(rules) => rules.encoding,
             Rules::IdentityToken(_) => return "JWS HS256, compact".to_owned(),
         };
         format!("{}, {}", self.algorithm().describe(), encoding.describe())
+    }
+}
+
+fn describe_webhook_text(rules: &WebhookRules) -> String {
+    match &rules.proof {
+        ProofRules::Text(rules) if rules.signed_text.is_empty() => "nothing".to_owned(),
+        ProofRules::Text(rules) => {
+            let texts: Vec<_> = rules.signed_text.iter().map(Template::as_str).collect();
+            texts.join(" or ")
+        }
+        ProofRules::Jws(rules) => match &rules.body_hash_claim {
+            Some(claim) => format!("{claim} = SHA-256 of {{body}}"),
+            None => "the claims of the token".to_owned(),
+        },
     }
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::{
     sign::{SignError, Signed},
-    verify::{Proof, ProvenDelivery},
+    verify::{Proof, ProvenDelivery, WebhookVerdict},
 };
 use crate::{
     Key, SecretName, Timestamp,
@@ -16,10 +16,9 @@ use crate::{
     policy::Policy,
     rotation::VersionState,
     scheme::{Rules, Scheme},
-    template::Variable,
     token::TokenKey,
     verdict::VersionUse,
-    webhook::{Freshness, WebhookRules},
+    webhook::{Delivery, Freshness, WebhookRules},
 };
 
 /// One version with its key.
@@ -57,6 +56,12 @@ pub enum MisfitError {
     /// A hash secret got a token, or a token secret a hash.
     #[error("the secret's scheme takes the other kind of proof")]
     ProofKind,
+    /// The scheme signs the URL, and neither the request nor the secret has it.
+    #[error("the scheme signs the URL")]
+    NoUrl,
+    /// The scheme signs the HTTP method, and the request has none.
+    #[error("the scheme signs the HTTP method")]
+    NoMethod,
     /// The signed field is empty: the hash of nothing is the same for everybody.
     #[error("the field that the hash covers is empty")]
     Empty(Field),
@@ -86,23 +91,11 @@ impl Secret {
         }
     }
 
-    /// What a webhook signature of this secret covers.
-    ///
-    /// # Errors
-    /// The secret is no webhook secret.
-    pub fn proven_parts(&self) -> Result<impl Iterator<Item = Variable> + '_, MisfitError> {
-        let rules = self.webhook_rules()?;
-        let all = [Variable::Body, Variable::Timestamp, Variable::Id];
-        Ok(all
-            .into_iter()
-            .filter(|variable| rules.signed_text.binds(*variable)))
-    }
-
     /// How long a delivery can be accepted after it was signed; `None` where no timestamp ends it.
     #[must_use]
     pub fn delivery_lifetime(&self) -> Option<Duration> {
         let rules = self.webhook_rules().ok()?;
-        rules.timestamp.as_ref()?;
+        rules.has_timestamp().then_some(())?;
         self.freshness(rules).span()
     }
 
@@ -122,7 +115,28 @@ impl Secret {
     }
 
     fn freshness(&self, rules: &WebhookRules) -> Freshness {
-        Freshness::new(rules, self.policy.tolerance, self.policy.timestamp_unit)
+        rules.freshness(self.policy.tolerance, self.policy.timestamp_unit)
+    }
+
+    /// The URL as given, else as the secret's parameter `url` has it.
+    fn url<'u>(&'u self, given: &'u str) -> &'u str {
+        match self.policy.parameters.get("url") {
+            Some(registered) if given.is_empty() => registered,
+            _ => given,
+        }
+    }
+}
+
+impl WebhookRules {
+    /// What the scheme signs and the request does not have.
+    fn lacks(&self, delivery: &Delivery<'_>) -> Option<MisfitError> {
+        if self.needs_url() && delivery.url.is_empty() {
+            Some(MisfitError::NoUrl)
+        } else if self.needs_method() && delivery.method.is_empty() {
+            Some(MisfitError::NoMethod)
+        } else {
+            None
+        }
     }
 }
 

@@ -18,8 +18,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::{Identity, Key, Reason, Timestamp};
-use jws::{Compact, Header};
+use crate::{Identity, Key, Reason, Timestamp, key::TAG_BYTES};
+pub(crate) use jws::{Compact, Header};
 pub use rules::{Exp, Kid, RulesError, TokenRules};
 pub use sign::{SignTokenError, sign};
 
@@ -84,8 +84,8 @@ pub fn verify<'a>(
         .inspect(|_| keyless = false)
         .filter(|candidate| compact.is_signed_by(candidate.key))
         .collect();
-    let header = Header::parse(&compact.header)?;
-    if compact.signature.is_none() {
+    let header = Header::parse(&compact.header, "HS256")?;
+    if compact.signature(TAG_BYTES).is_none() {
         return Err(Reason::SignatureMalformed);
     }
     if keyless {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 /// One vector. Which fields are set depends on the purpose of its scheme.
@@ -42,9 +43,42 @@ pub struct Vector {
     /// The body as text.
     #[serde(default)]
     pub body: String,
+    /// The body in base64, if it is no text.
+    pub body_base64: Option<String>,
+    /// The HTTP method; empty if the scheme does not sign it.
+    #[serde(default)]
+    pub method: String,
+    /// The public URL; empty if the scheme does not sign it.
+    #[serde(default)]
+    pub url: String,
     /// `ACCEPT`, or the reason of the refusal.
     pub expect: String,
+    /// All that the signature covers, by the names of the wire; not looked at if it is not there.
+    pub proven: Option<Vec<String>>,
+    /// The handshake that it is.
+    pub handshake: Option<String>,
+    /// The body of the handshake's response.
+    pub response_body: Option<String>,
     /// Whether Sign makes the same bytes.
     #[serde(default)]
     pub signs: bool,
 }
+
+impl Vector {
+    /// The exact body.
+    ///
+    /// # Errors
+    /// `body_base64` is no base64, or stands beside a body.
+    pub fn body_bytes(&self) -> Result<Vec<u8>, BodyError> {
+        match &self.body_base64 {
+            None => Ok(self.body.as_bytes().to_vec()),
+            Some(text) if self.body.is_empty() => STANDARD.decode(text).map_err(|_| BodyError),
+            Some(_) => Err(BodyError),
+        }
+    }
+}
+
+/// A vector has no readable body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a vector has either body or body_base64, and the latter in base64")]
+pub struct BodyError;

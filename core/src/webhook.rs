@@ -1,25 +1,44 @@
 //! Webhook deliveries: what a vendor's headers say, and whether the signature holds over the raw bytes.
 //!
-//! The timestamp text of the header is the signed text; a parsed copy serves freshness alone. A delivery costs one
-//! HMAC for each live version, however many signatures its header lists.
+//! The timestamp text of the delivery is the signed text; a parsed copy serves freshness alone. A delivery costs one
+//! digest for each live version and alternative text, however many signatures it lists.
 
+mod fields;
+mod freshness;
+mod handshake;
 mod headers;
+mod jws;
+mod proven;
+mod reader;
 mod rules;
+mod sign;
+mod signatures;
+mod steps;
 
-use std::time::Duration;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+pub use freshness::{Freshness, TimestampForm};
+pub use handshake::{Handshake, HandshakeResponse};
 pub use headers::{Header, Headers};
-pub use rules::{SignatureHeader, TimestampSource, WebhookRules, Window};
+pub use jws::JwsRules;
+pub use proven::{Proven, ProvenPart};
+pub use rules::{
+    Place, ProofRules, SignaturePlace, TextRules, TimestampPlace, TimestampRule, WebhookRules,
+    Window,
+};
+pub use sign::{DeliveryToSign, SignDeliveryError, SignedDelivery};
 
 use crate::{
     Key, Reason, Timestamp,
-    key::{TAG_BYTES, Tag},
-    policy::TimestampUnit,
-    template::{MAX_PARTS, Variable, is_id_byte},
-    time::{MAX_UNIX_SECS, millis},
+    key::Tag,
+    template::{Template, Text, Variable, is_id_byte},
 };
+use reader::{Claims, Reader};
 
-/// The most signatures that one header may list.
+/// The most signatures that one delivery may carry.
 pub const MAX_SIGNATURES: usize = 16;
 
 /// The longest delivery id in bytes.
@@ -32,13 +51,21 @@ pub struct Delivery<'a> {
     pub headers: Headers<'a>,
     /// The exact body.
     pub body: &'a [u8],
+    /// The HTTP method; empty if the scheme does not sign it.
+    pub method: &'a str,
+    /// The public URL; empty if the scheme does not sign it.
+    pub url: &'a str,
 }
 
-/// The window and unit that apply to a delivery, after the secret's own settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Freshness {
-    unit: Option<TimestampUnit>,
-    window: Option<Window>,
+/// What a verdict depends on besides the delivery and the keys.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// How old it may be.
+    pub freshness: Freshness,
+    /// The parameters of the secret.
+    pub parameters: &'a BTreeMap<String, String>,
+    /// The time of the check.
+    pub now: Timestamp,
 }
 
 /// A delivery that holds.
@@ -48,279 +75,275 @@ pub struct WebhookProof {
     pub version: u32,
     /// When it was signed, where the unit is known.
     pub signed_time: Option<Timestamp>,
-    /// The vendor's delivery id, if there is one; see [`WebhookRules::proves_id`].
+    /// The vendor's delivery id, if there is one.
     pub delivery_id: Option<String>,
-    /// The tag over the signed text: what makes this delivery the same as another one.
+    /// What makes this delivery the same as another one.
     pub tag: Tag,
+    /// What the signature covers.
+    pub proven: Proven,
 }
 
-/// The signed parts of one delivery, located but not yet proven.
-struct Claims<'a> {
-    signatures: Signatures,
-    timestamp: Option<&'a str>,
-    id: Option<&'a str>,
-}
-
-/// The decoded signatures of one header.
-struct Signatures {
-    decoded: [[u8; TAG_BYTES]; MAX_SIGNATURES],
-    count: usize,
-}
-
-impl Freshness {
-    /// The scheme's window and unit under a secret's settings: a tolerance replaces both sides, but a side on which
-    /// the scheme allows nothing stays closed.
-    #[must_use]
-    pub fn new(
-        rules: &WebhookRules,
-        tolerance: Option<Duration>,
-        unit: Option<TimestampUnit>,
-    ) -> Self {
-        let window = match (tolerance, rules.window) {
-            (None, window) => window,
-            (Some(tolerance), window) => Some(Window {
-                past: tolerance,
-                future: match window {
-                    Some(window) if window.future.is_zero() => Duration::ZERO,
-                    _ => tolerance,
-                },
-            }),
-        };
-        Self {
-            unit: rules.unit().or(unit),
-            window,
-        }
-    }
-
-    /// How long after its signing a delivery may be accepted, its sender's clock being ahead as far as allowed.
-    #[must_use]
-    pub fn span(self) -> Option<Duration> {
-        // A timestamp in seconds is fresh until its last second is over.
-        let rounding = match self.unit? {
-            TimestampUnit::Seconds => Duration::from_secs(1),
-            TimestampUnit::Milliseconds => Duration::from_millis(1),
-        };
-        self.window
-            .map(|window| window.past.saturating_add(window.future))
-            .map(|span| span.saturating_add(rounding))
-    }
-
-    /// The last moment at which a delivery signed at `signed` is accepted.
-    #[must_use]
-    pub fn last_moment(self, signed: Timestamp) -> Option<Timestamp> {
-        self.unit?;
-        self.window.map(|window| signed.plus(window.past))
-    }
-
-    /// Reads the timestamp text and holds it against the window.
-    fn check(self, text: &str, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
-        let value = digits(text)?;
-        let Some(unit) = self.unit else {
-            return Ok(None);
-        };
-        let time = match unit {
-            TimestampUnit::Seconds => Timestamp::from_unix_secs(value),
-            TimestampUnit::Milliseconds => Timestamp::from_unix_millis(value),
-        };
-        if time.unix_secs() > MAX_UNIX_SECS {
-            return Err(Reason::TimestampMalformed);
-        }
-        let Some(window) = self.window else {
-            return Ok(Some(time));
-        };
-        // A timestamp in seconds is compared in seconds, so that the edge itself is inside.
-        let now = match unit {
-            TimestampUnit::Seconds => Timestamp::from_unix_secs(now.unix_secs()),
-            TimestampUnit::Milliseconds => now,
-        };
-        if now.millis_since(time) > millis(window.past) {
-            Err(Reason::TimestampTooOld)
-        } else if time.millis_since(now) > millis(window.future) {
-            Err(Reason::TimestampInFuture)
-        } else {
-            Ok(Some(time))
-        }
-    }
-}
-
-/// A positive decimal number without sign, spaces or leading zero. Vendors' own parsers take more; what they would
-/// re-print is not what was signed.
-fn digits(text: &str) -> Result<i64, Reason> {
-    if text.is_empty() {
-        return Err(Reason::TimestampMissing);
-    }
-    if text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Reason::TimestampMalformed);
-    }
-    text.parse().map_err(|_| Reason::TimestampMalformed)
+/// What a delivery says of itself beside its body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The timestamp text.
+    pub timestamp: Option<String>,
+    /// The delivery id.
+    pub id: Option<String>,
 }
 
 impl WebhookRules {
-    /// Whether the signature covers the delivery id.
-    #[must_use]
-    pub fn proves_id(&self) -> bool {
-        self.signed_text.binds(Variable::Id)
-    }
-
     /// Checks a delivery against every key: size and structure were the caller's; then grammar, timestamp, and one
-    /// HMAC for each key without early exit.
+    /// digest for each key without early exit.
     ///
     /// # Errors
     /// Why the delivery is refused.
     pub fn verify<'k>(
         &self,
         delivery: Delivery<'_>,
-        keys: impl Iterator<Item = (u32, &'k Key)>,
-        freshness: Freshness,
-        now: Timestamp,
+        keys: impl Iterator<Item = (u32, &'k Key)> + Clone,
+        terms: Terms<'_>,
     ) -> Result<WebhookProof, Reason> {
-        let claims = self.locate(delivery.headers)?;
-        let signed_time = match claims.timestamp {
-            Some(text) => freshness.check(text, now)?,
-            None => None,
-        };
-        let mut buffer = [&[][..]; MAX_PARTS];
-        let text = self.signed_text.fill(&mut buffer, |variable| {
-            claims.value(variable, delivery.body)
-        });
-
-        let mut proven = None;
-        let mut any_key = false;
-        for (version, key) in keys {
-            any_key = true;
-            let tag = key.tag(text);
-            if claims.signatures.contain(&tag) && proven.is_none() {
-                proven = Some((version, tag));
-            }
-        }
-        match proven {
-            Some((version, tag)) => Ok(WebhookProof {
-                version,
-                signed_time,
-                delivery_id: claims.id.filter(|id| is_id(id)).map(str::to_owned),
-                tag,
-            }),
-            None if any_key => Err(Reason::SignatureMismatch),
-            None => Err(Reason::NoLiveVersion),
+        match &self.proof {
+            ProofRules::Text(rules) => rules.verify(delivery, keys, terms),
+            ProofRules::Jws(rules) => rules.verify(delivery, keys, terms),
         }
     }
 
-    /// Signs a delivery as the vendor would: the exact headers to send beside the body.
+    /// The response to a delivery that is a handshake: a signed one if `key` verified it, else an unsigned one.
     #[must_use]
-    pub fn sign(
+    pub fn handshake(
         &self,
-        key: &Key,
-        id: &str,
-        unit: Option<TimestampUnit>,
-        now: Timestamp,
-        body: &[u8],
-    ) -> Vec<(String, String)> {
-        let timestamp = match self.unit().or(unit) {
-            Some(TimestampUnit::Seconds) => now.unix_secs(),
-            // Nobody knows the unit, and the text is signed as it stands: the finer one loses nothing.
-            Some(TimestampUnit::Milliseconds) | None => now.unix_millis(),
-        }
-        .to_string();
-        let mut buffer = [&[][..]; MAX_PARTS];
-        let text = self
-            .signed_text
-            .fill(&mut buffer, |variable| match variable {
-                Variable::Body => body,
-                Variable::Timestamp => timestamp.as_bytes(),
-                Variable::Id => id.as_bytes(),
-            });
-        let signature = self.encoding.encode(&key.tag(text));
-        self.write_headers(id, &timestamp, &signature)
+        delivery: Delivery<'_>,
+        parameters: &BTreeMap<String, String>,
+        key: Option<&Key>,
+    ) -> Option<HandshakeResponse> {
+        let fitting = self.handshakes.iter();
+        fitting
+            .filter(|handshake| handshake.signed == key.is_some())
+            .find_map(|handshake| handshake.answer(delivery, parameters, key))
     }
+}
 
-    /// The unit of the timestamp, where the vendor states one.
-    #[must_use]
-    pub fn unit(&self) -> Option<TimestampUnit> {
-        self.timestamp.as_ref().and_then(|timestamp| timestamp.unit)
-    }
-
-    /// Whether the signed text is the caller's body and nothing else.
-    #[must_use]
-    pub fn signs_bare_body(&self) -> bool {
-        self.signed_text.as_str() == "{body}"
-    }
-
-    /// Finds signatures, timestamp and id in the headers.
-    fn locate<'a>(&self, headers: Headers<'a>) -> Result<Claims<'a>, Reason> {
-        let prefix = self
-            .header_prefixes
-            .iter()
-            .find(|prefix| headers.has(prefix, self.signature.header()))
-            .ok_or(Reason::HeaderMissing)?;
-        let signature = headers.require(prefix, self.signature.header())?;
-        let signatures = self.signatures(signature)?;
-        let timestamp = match self.timestamp.as_ref().map(|timestamp| &timestamp.source) {
-            Some(TimestampSource::Header(name)) => Some(headers.require(prefix, name)?),
-            Some(TimestampSource::Pair(key)) => Some(self.signature.pair(signature, key)?),
-            None => None,
-        };
-        let id = match &self.id {
-            Some(id) if self.proves_id() => {
-                let id = headers.require(prefix, &id.header)?;
-                if !is_id(id) {
-                    return Err(Reason::IdMalformed);
-                }
-                Some(id)
-            }
-            Some(id) => headers.find(prefix, &id.header)?,
-            None => None,
-        };
-        Ok(Claims {
-            signatures,
-            timestamp,
-            id,
+impl TextRules {
+    /// What a delivery says of its timestamp and its id, whoever wrote it.
+    ///
+    /// # Errors
+    /// A header or field that the scheme needs is missing, ambiguous or malformed.
+    pub fn claimed(&self, delivery: Delivery<'_>) -> Result<Claimed, Reason> {
+        let nothing = BTreeMap::new();
+        let reader = Reader::new(delivery, self.brand(delivery)?, &nothing);
+        let claims = reader.claims(self)?;
+        Ok(Claimed {
+            timestamp: claims.timestamp.map(Cow::into_owned),
+            id: claims.id.map(Cow::into_owned),
         })
     }
 
-    fn signatures(&self, value: &str) -> Result<Signatures, Reason> {
-        let mut found = Signatures {
-            decoded: [[0; TAG_BYTES]; MAX_SIGNATURES],
-            count: 0,
+    fn verify<'k>(
+        &self,
+        delivery: Delivery<'_>,
+        keys: impl Iterator<Item = (u32, &'k Key)> + Clone,
+        terms: Terms<'_>,
+    ) -> Result<WebhookProof, Reason> {
+        let reader = Reader::new(delivery, self.brand(delivery)?, terms.parameters);
+        let signatures = reader.signatures(self)?;
+        self.check_required_headers(&reader)?;
+        let claims = reader.claims(self)?;
+        let mut signed_time = match &claims.timestamp {
+            Some(text) => terms.freshness.check(text, terms.now)?,
+            None => None,
         };
-        let mut any = false;
-        for (index, entry) in self.signature.entries(value).enumerate() {
-            if index == MAX_SIGNATURES {
-                return Err(Reason::SignatureMalformed);
+        self.check_signed_headers(&reader)?;
+        let body_hash = self.check_body_hash(&reader)?;
+
+        let mut held = None;
+        let mut any_key = false;
+        for template in self.templates() {
+            let text = self.text(template, &reader, &claims)?;
+            for (version, key) in keys.clone() {
+                any_key = true;
+                let tag = text.with(key, |parts| key.check(parts, signatures.iter()));
+                if held.is_none() {
+                    held = tag.map(|tag| (version, tag, template));
+                }
             }
-            let Some(text) = self.signature.signature_of(entry) else {
-                continue;
+        }
+        let Some((version, tag, template)) = held else {
+            return Err(match any_key {
+                true => Reason::SignatureMismatch,
+                false => Reason::NoLiveVersion,
+            });
+        };
+        // What stands in the body is believed now that the signature over it has held.
+        if self.timestamp_is_in_the_body() {
+            signed_time = self.check_late_timestamp(&reader, terms)?;
+        }
+        let proven = self.proven(template, &reader, &claims, body_hash)?;
+        Ok(WebhookProof {
+            version,
+            signed_time: signed_time.filter(|_| proven.has(ProvenPart::Timestamp)),
+            delivery_id: self.delivery_id(&reader, &claims, &proven),
+            tag,
+            proven,
+        })
+    }
+
+    /// The first brand whose signature the delivery carries.
+    fn brand(&self, delivery: Delivery<'_>) -> Result<&str, Reason> {
+        if matches!(self.signature, SignaturePlace::Body { .. }) {
+            return Ok("");
+        }
+        let carries = |brand: &&String| match &self.signature {
+            SignaturePlace::Several { headers } => {
+                headers.iter().any(|name| delivery.headers.has(brand, name))
+            }
+            SignaturePlace::Numbered { header } => {
+                reader::numbered(header).any(|name| delivery.headers.has(brand, &name))
+            }
+            other => (other.header()).is_some_and(|name| delivery.headers.has(brand, name)),
+        };
+        let brand = self.header_prefixes.iter().find(carries);
+        brand.map(String::as_str).ok_or(Reason::HeaderMissing)
+    }
+
+    /// One empty text where the key itself is sent.
+    fn templates(&self) -> impl Iterator<Item = Option<&Template>> {
+        let none = self.signed_text.is_empty().then_some(None);
+        self.signed_text.iter().map(Some).chain(none)
+    }
+
+    fn text<'s>(
+        &'s self,
+        template: Option<&'s Template>,
+        reader: &'s Reader<'_>,
+        claims: &'s Claims<'s>,
+    ) -> Result<Text<'s>, Reason> {
+        match template {
+            Some(template) => {
+                template.fill(move |variable, step| reader.value(self, claims, variable, step))
+            }
+            None => Ok(Text::empty()),
+        }
+    }
+
+    fn check_required_headers(&self, reader: &Reader<'_>) -> Result<(), Reason> {
+        for (name, value) in &self.required_headers {
+            if reader.delivery.headers.require("", name)? != value {
+                return Err(Reason::HeaderInvalid);
+            }
+        }
+        Ok(())
+    }
+
+    /// A list of signed headers has itself and the timestamp in it, or neither would be proven.
+    fn check_signed_headers(&self, reader: &Reader<'_>) -> Result<(), Reason> {
+        let names = reader.signed_header_names(self)?;
+        let must_be_listed = self.listed_always();
+        let listed = |must: &String| names.iter().any(|name| name.eq_ignore_ascii_case(must));
+        match must_be_listed.iter().all(listed) {
+            true => Ok(()),
+            false => Err(Reason::HeaderInvalid),
+        }
+    }
+
+    /// Whether the body is bound by its hash in the URL.
+    ///
+    /// # Errors
+    /// It would have to be and is not, or it has another hash.
+    fn check_body_hash(&self, reader: &Reader<'_>) -> Result<bool, Reason> {
+        let Some(name) = &self.body_hash_query else {
+            return Ok(false);
+        };
+        let body = reader.delivery.body;
+        if reader.is_form()? {
+            return Ok(false);
+        }
+        let Some(hash) = steps::query(reader.delivery.url, name)? else {
+            return match body.is_empty() {
+                true => Ok(false),
+                false => Err(Reason::BodyUnsigned),
             };
-            any = true;
-            if let Some(bytes) = self.encoding.decode(text, self.strict) {
-                found.decoded[found.count] = bytes;
-                found.count += 1;
+        };
+        match is_sha256_of(&hash, body) {
+            true => Ok(true),
+            false => Err(Reason::SignatureMismatch),
+        }
+    }
+
+    fn check_late_timestamp(
+        &self,
+        reader: &Reader<'_>,
+        terms: Terms<'_>,
+    ) -> Result<Option<Timestamp>, Reason> {
+        let Some(TimestampRule {
+            place: TimestampPlace::Own(place),
+            ..
+        }) = &self.timestamp
+        else {
+            return Ok(None);
+        };
+        let text = reader.at(place)?.ok_or(Reason::TimestampMissing)?;
+        terms.freshness.check(&text, terms.now)
+    }
+
+    fn delivery_id(
+        &self,
+        reader: &Reader<'_>,
+        claims: &Claims<'_>,
+        proven: &Proven,
+    ) -> Option<String> {
+        let id = match (&claims.id, &self.id) {
+            (Some(id), _) => Some(id.clone().into_owned()),
+            (None, Some(place @ Place::Body { .. })) if proven.has(ProvenPart::Body) => {
+                let found = reader.at(place).ok().flatten();
+                found.map(Cow::into_owned)
+            }
+            _ => None,
+        };
+        id.filter(|id| is_id(id))
+    }
+
+    /// What the signature of this delivery covers.
+    fn proven(
+        &self,
+        template: Option<&Template>,
+        reader: &Reader<'_>,
+        claims: &Claims<'_>,
+        body_hash: bool,
+    ) -> Result<Proven, Reason> {
+        let mut proven = Proven::default();
+        for variable in template.into_iter().flat_map(Template::variables) {
+            let is_there = match variable {
+                Variable::Id => claims.id.is_some(),
+                Variable::Header(_) | Variable::Query(_) | Variable::Json(_) => {
+                    reader.value(self, claims, variable, None)?.is_some()
+                }
+                Variable::SortedForm => reader.is_form()?,
+                _ => true,
+            };
+            if is_there {
+                proven.add_variable(variable);
             }
         }
-        match (found.count, any) {
-            (0, false) => Err(Reason::SignatureMissing),
-            (0, true) => Err(Reason::SignatureMalformed),
-            _ => Ok(found),
+        if body_hash {
+            proven.add(ProvenPart::Body);
         }
+        if self.signed_headers.is_some() {
+            proven.add(ProvenPart::Timestamp);
+            let names = reader.signed_header_names(self)?;
+            let fields = names.into_iter().map(|name| format!("header:{name}"));
+            proven.fields.extend(fields);
+        }
+        self.add_what_the_body_holds(&mut proven);
+        Ok(proven)
     }
 }
 
-impl<'a> Claims<'a> {
-    fn value(&self, variable: Variable, body: &'a [u8]) -> &'a [u8] {
-        match variable {
-            Variable::Body => body,
-            Variable::Timestamp => self.timestamp.unwrap_or_default().as_bytes(),
-            Variable::Id => self.id.unwrap_or_default().as_bytes(),
-        }
-    }
-}
-
-impl Signatures {
-    /// Whether the tag is one of them; looks at all of them, in constant time.
-    fn contain(&self, tag: &Tag) -> bool {
-        self.decoded[..self.count]
-            .iter()
-            .fold(false, |found, signature| found | tag.matches(signature))
-    }
+/// Whether a text is the SHA-256 of some bytes in hexadecimal.
+fn is_sha256_of(text: &str, bytes: &[u8]) -> bool {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).is_ok() && bool::from(hash.ct_eq(&Sha256::digest(bytes)))
 }
 
 /// Whether the text is a delivery id: 1 to 128 characters of `A-Z a-z 0-9 _ -`. A dot would let an id reach into the

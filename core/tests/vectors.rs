@@ -7,9 +7,8 @@ use countersign_core::{
     policy::{Mode, Policy},
     rotation::VersionState,
     secret::{KeyVersion, Proof},
-    template::Variable,
     vectors::Vector,
-    webhook::{Delivery, Header, Headers, WebhookRules},
+    webhook::{Delivery, DeliveryToSign, Header, Headers, ProvenPart, TimestampForm, WebhookRules},
 };
 
 #[test]
@@ -129,25 +128,14 @@ fn schemes_that_share_a_key_say_so_of_each_other() {
 }
 
 #[test]
-fn what_a_webhook_signs_is_what_its_headers_carry() {
+fn a_freshness_window_goes_with_a_proven_timestamp() {
     for scheme in Catalogue::builtin().iter() {
         let Rules::Webhook(rules) = &scheme.rules else {
             continue;
         };
-        assert!(rules.signed_text.binds(Variable::Body), "{}", scheme.id);
-        // An unsigned timestamp would make old deliveries fresh; a signed one that no header carries would be empty.
-        assert_eq!(
-            rules.signed_text.binds(Variable::Timestamp),
-            rules.timestamp.is_some(),
-            "{}",
-            scheme.id
-        );
-        assert!(!rules.proves_id() || rules.id.is_some(), "{}", scheme.id);
-        assert!(
-            rules.window.is_none() || rules.unit().is_some(),
-            "{}",
-            scheme.id
-        );
+        // An unsigned timestamp would make old deliveries fresh.
+        let proves_time = rules.proven().has(ProvenPart::Timestamp);
+        assert!(rules.window().is_none() || proves_time, "{}", scheme.id);
     }
 }
 
@@ -220,66 +208,108 @@ fn judge_webhook(scheme: &Arc<Scheme>, vector: &Vector) -> &'static str {
         .iter()
         .map(|(name, value)| Header { name, value })
         .collect();
+    let body = vector.body_bytes().expect("a body");
     let delivery = Delivery {
         headers: Headers(&headers),
-        body: vector.body.as_bytes(),
+        body: &body,
+        method: &vector.method,
+        url: &vector.url,
     };
-    secret(scheme, vector)
+    let verdict = secret(scheme, vector)
         .verify_webhook(delivery, now(vector))
-        .expect("a webhook scheme")
-        .map_or_else(Reason::name, |_| "ACCEPT")
+        .expect("a vector fits its scheme");
+    let handshake = verdict.handshake.as_ref();
+    assert_eq!(
+        handshake.map(|it| &it.name),
+        vector.handshake.as_ref(),
+        "{}",
+        vector.name
+    );
+    if let Some(body) = &vector.response_body {
+        let response = handshake.map(|it| it.body.as_slice());
+        assert_eq!(response, Some(body.as_bytes()), "{}", vector.name);
+    }
+    if let (Ok(proven), Some(expected)) = (&verdict.outcome, &vector.proven) {
+        let parts: Vec<_> = proven.proof.proven.parts().map(ProvenPart::name).collect();
+        assert_eq!(&parts, expected, "{}", vector.name);
+    }
+    verdict.outcome.map_or_else(Reason::name, |_| "ACCEPT")
 }
 
-/// Sign writes every header of the vector, byte for byte, and beside them at most an id that is not signed.
+/// Sign writes every header of the vector that is its own, byte for byte, and beside them at most an id that is not
+/// signed.
 fn assert_signs_headers(scheme: &Arc<Scheme>, vector: &Vector) {
     let Rules::Webhook(rules) = &scheme.rules else {
         panic!("{}: not a webhook", scheme.id);
     };
-    let id = rules
-        .id
-        .as_ref()
-        .and_then(|id| sent(rules, vector, &id.header));
-    let signed = secret(scheme, vector)
-        .sign_webhook(
-            id.unwrap_or("unsigned"),
-            vector.body.as_bytes(),
-            signed_time(rules, vector),
-        )
-        .expect("a vector can be signed")
-        .value;
-    for header in &vector.headers {
-        assert!(signed.contains(header), "{}: {signed:?}", vector.name);
-    }
-    let extra = signed.len() - vector.headers.len();
-    let unsigned_id = rules.id.is_some() && id.is_none() && !rules.proves_id();
-    assert_eq!(extra, usize::from(unsigned_id), "{}", vector.name);
-}
-
-fn signed_time(rules: &WebhookRules, vector: &Vector) -> Timestamp {
-    use countersign_core::{policy::TimestampUnit, webhook::TimestampSource};
-    let Some(rule) = &rules.timestamp else {
-        return now(vector);
-    };
-    let text = match &rule.source {
-        TimestampSource::Header(name) => sent(rules, vector, name).expect("a timestamp header"),
-        TimestampSource::Pair(key) => sent(rules, vector, rules.signature.header())
-            .expect("a signature header")
-            .split(',')
-            .find_map(|pair| pair.strip_prefix(&format!("{key}=")))
-            .expect("a timestamp pair"),
-    };
-    let value = text.parse().expect("a number");
-    match rule.unit {
-        Some(TimestampUnit::Seconds) => Timestamp::from_unix_secs(value),
-        Some(TimestampUnit::Milliseconds) | None => Timestamp::from_unix_millis(value),
-    }
-}
-
-fn sent<'v>(rules: &WebhookRules, vector: &'v Vector, name: &str) -> Option<&'v str> {
-    let name = format!("{}{name}", rules.header_prefixes[0]);
-    vector
+    let secret = secret(scheme, vector);
+    let body = vector.body_bytes().expect("a body");
+    let (id, time) = claimed(rules, vector, &body);
+    let given: Vec<_> = vector
         .headers
         .iter()
-        .find(|(sent, _)| sent.eq_ignore_ascii_case(&name))
-        .map(|(_, value)| value.as_str())
+        .filter(|(name, _)| !is_own_header(rules, name))
+        .map(|(name, value)| Header { name, value })
+        .collect();
+    let delivery = DeliveryToSign {
+        id: id.as_deref().unwrap_or("unsigned"),
+        body: &body,
+        headers: Headers(&given),
+        method: &vector.method,
+        url: &vector.url,
+        time: time.unwrap_or_else(|| now(vector)),
+    };
+    let signed = secret.sign_webhook(delivery).expect("can be signed").value;
+    for header in vector
+        .headers
+        .iter()
+        .filter(|(name, _)| is_own_header(rules, name))
+    {
+        assert!(
+            signed.headers.contains(header),
+            "{}: {signed:?}",
+            vector.name
+        );
+    }
+    assert!(signed.body.is_none_or(|own| own == body), "{}", vector.name);
+    assert!(
+        signed.url.is_none_or(|own| own == vector.url),
+        "{}",
+        vector.name
+    );
+}
+
+/// Id and time as the vector's headers have them.
+fn claimed(
+    rules: &WebhookRules,
+    vector: &Vector,
+    body: &[u8],
+) -> (Option<String>, Option<Timestamp>) {
+    let headers: Vec<_> = vector
+        .headers
+        .iter()
+        .map(|(name, value)| Header { name, value })
+        .collect();
+    let delivery = Delivery {
+        headers: Headers(&headers),
+        body,
+        method: &vector.method,
+        url: &vector.url,
+    };
+    let Some(text) = rules.text() else {
+        return (None, None);
+    };
+    let claimed = text.claimed(delivery).expect("an accepted delivery");
+    let form = rules
+        .timestamp_form()
+        .unwrap_or(TimestampForm::Milliseconds);
+    let time = claimed
+        .timestamp
+        .map(|text| form.read(&text).expect("a time"));
+    (claimed.id, time)
+}
+
+fn is_own_header(rules: &WebhookRules, name: &str) -> bool {
+    let own = rules.header_names();
+    own.iter().any(|own| own.eq_ignore_ascii_case(name))
 }

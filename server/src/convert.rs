@@ -7,8 +7,8 @@ use countersign_core::{
     name::NameError,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::VersionState,
-    template::Variable,
     verdict::{Decision, IdentityVerdict, Shield, Trust, VersionUse},
+    webhook::{HandshakeResponse, ProvenPart},
 };
 use countersign_proto::v1;
 
@@ -290,11 +290,28 @@ pub(crate) fn verdict_to_wire(verdict: IdentityVerdict) -> v1::VerifyResponse {
 }
 
 /// What a signature covers.
-pub(crate) fn part_to_wire(part: Variable) -> i32 {
+pub(crate) fn part_to_wire(part: ProvenPart) -> i32 {
     match part {
-        Variable::Body => v1::ProvenPart::Body,
-        Variable::Timestamp => v1::ProvenPart::Timestamp,
-        Variable::Id => v1::ProvenPart::Id,
+        ProvenPart::Body => v1::ProvenPart::Body,
+        ProvenPart::Timestamp => v1::ProvenPart::Timestamp,
+        ProvenPart::Id => v1::ProvenPart::Id,
+        ProvenPart::Url => v1::ProvenPart::Url,
+        ProvenPart::Method => v1::ProvenPart::Method,
+        ProvenPart::Form => v1::ProvenPart::Form,
     }
     .into()
+}
+
+/// The response to a handshake.
+pub(crate) fn handshake_to_wire(response: HandshakeResponse) -> v1::Handshake {
+    v1::Handshake {
+        name: response.name,
+        status: response.status.into(),
+        headers: response
+            .headers
+            .into_iter()
+            .map(|(name, value)| v1::Header { name, value })
+            .collect(),
+        body: response.body.into(),
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     rotation::VersionState,
     token::{self, SignTokenError},
     verdict::VersionUse,
+    webhook::{DeliveryToSign, SignDeliveryError, SignedDelivery},
 };
 
 /// Why nothing was signed.
@@ -20,15 +21,15 @@ pub enum SignError {
     /// No version may sign.
     #[error("the secret has no active version")]
     NoActiveVersion,
-    /// The version that signs holds a public key and no private one.
-    #[error("the secret holds only the public key")]
-    PublicKeyOnly,
     /// A ttl was given for a proof without a time.
     #[error("only tokens have a ttl")]
     TtlUnsupported,
     /// The text would be a proof of another scheme, and the vendor issues one key for both.
     #[error("the text would be a proof of another scheme that has the same key")]
     SigningInput,
+    /// The delivery cannot be signed.
+    #[error(transparent)]
+    Delivery(#[from] SignDeliveryError),
     /// The token cannot be made.
     #[error(transparent)]
     Token(#[from] SignTokenError),
@@ -94,25 +95,35 @@ impl Secret {
         Ok(active.signed(text, None))
     }
 
-    /// Signs a delivery as the vendor would, at `signed`.
+    /// Signs a delivery as the vendor would.
     ///
     /// # Errors
     /// See [`SignError`].
     pub fn sign_webhook(
         &self,
-        id: &str,
-        body: &[u8],
-        signed: Timestamp,
-    ) -> Result<Signed<Vec<(String, String)>>, SignError> {
+        delivery: DeliveryToSign<'_>,
+    ) -> Result<Signed<SignedDelivery>, SignError> {
         let rules = self.webhook_rules()?;
         let active = self.active()?;
-        if rules.signs_bare_body() {
-            self.guard(body)?;
+        let delivery = DeliveryToSign {
+            url: self.url(delivery.url),
+            ..delivery
+        };
+        if rules.needs_url() && delivery.url.is_empty() {
+            return Err(MisfitError::NoUrl.into());
         }
-        let unit = self.policy.timestamp_unit;
-        let headers = rules.sign(&active.key, id, unit, signed, body);
-        let expire = self.freshness(rules).last_moment(signed);
-        Ok(active.signed(headers, expire))
+        if rules.signs_bare_body() {
+            self.guard(delivery.body)?;
+        }
+        let policy = &self.policy;
+        let signed = rules.sign(
+            &active.key,
+            delivery,
+            &policy.parameters,
+            policy.timestamp_unit,
+        )?;
+        let expire = self.freshness(rules).last_moment(delivery.time);
+        Ok(active.signed(signed, expire))
     }
 
     fn active(&self) -> Result<&KeyVersion, SignError> {
@@ -130,7 +141,7 @@ impl Secret {
             let scheme = Catalogue::builtin().scheme(id);
             scheme.is_some_and(|scheme| match &scheme.rules {
                 Rules::IdentityToken(_) => token::looks_like_signing_input(text),
-                Rules::Webhook(rules) => rules.signed_text.may_be(text),
+                Rules::Webhook(rules) => rules.may_sign(text),
                 Rules::IdentityHash(_) | Rules::ResourceId(_) => false,
             })
         };

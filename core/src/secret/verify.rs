@@ -7,7 +7,7 @@ use crate::{
     policy::Mode,
     token::{self, TokenRules},
     verdict::{Finding, IdentityVerdict, VersionUse, decide},
-    webhook::{Delivery, WebhookProof},
+    webhook::{Delivery, HandshakeResponse, Terms, WebhookProof},
 };
 
 /// An identity proof as it was sent.
@@ -26,6 +26,25 @@ pub struct ProvenDelivery {
     pub proof: WebhookProof,
     /// The version.
     pub version: VersionUse,
+}
+
+/// What a secret makes of a delivery.
+#[derive(Debug)]
+pub struct WebhookVerdict {
+    /// What holds, or why it is refused.
+    pub outcome: Result<ProvenDelivery, Reason>,
+    /// The response that it asks for, if it is no event but a handshake. One that is not signed is refused with
+    /// [`Reason::Handshake`].
+    pub handshake: Option<HandshakeResponse>,
+}
+
+impl WebhookVerdict {
+    fn of_question(handshake: HandshakeResponse) -> Self {
+        Self {
+            outcome: Err(Reason::Handshake),
+            handshake: Some(handshake),
+        }
+    }
 }
 
 impl Secret {
@@ -59,22 +78,52 @@ impl Secret {
         }
     }
 
-    /// Checks a delivery.
+    /// Checks a delivery, and tells whether it is a handshake.
     ///
     /// # Errors
-    /// The outer one: the secret is no webhook secret. The inner one: why the delivery is refused.
+    /// The request does not fit the secret.
     pub fn verify_webhook(
         &self,
         delivery: Delivery<'_>,
         now: Timestamp,
-    ) -> Result<Result<ProvenDelivery, Reason>, MisfitError> {
+    ) -> Result<WebhookVerdict, MisfitError> {
         let rules = self.webhook_rules()?;
+        let delivery = Delivery {
+            url: self.url(delivery.url),
+            ..delivery
+        };
+        let parameters = &self.policy.parameters;
+        let question = || rules.handshake(delivery, parameters, None);
+        if let Some(misfit) = rules.lacks(&delivery) {
+            let handshake = question().ok_or(misfit)?;
+            return Ok(WebhookVerdict::of_question(handshake));
+        }
         let keys = self.live(now).map(|version| (version.number, &version.key));
-        let verdict = rules.verify(delivery, keys, self.freshness(rules), now);
-        Ok(verdict.map(|proof| ProvenDelivery {
-            version: self.version_use(proof.version, now),
-            proof,
-        }))
+        let terms = Terms {
+            freshness: self.freshness(rules),
+            parameters,
+            now,
+        };
+        Ok(match rules.verify(delivery, keys, terms) {
+            Ok(proof) => {
+                let number = proof.version;
+                let signer = self.versions.iter().find(|it| it.number == number);
+                WebhookVerdict {
+                    handshake: rules.handshake(delivery, parameters, signer.map(|it| &it.key)),
+                    outcome: Ok(ProvenDelivery {
+                        version: self.version_use(number, now),
+                        proof,
+                    }),
+                }
+            }
+            Err(reason) => match question() {
+                Some(handshake) => WebhookVerdict::of_question(handshake),
+                None => WebhookVerdict {
+                    outcome: Err(reason),
+                    handshake: None,
+                },
+            },
+        })
     }
 
     fn verify_hash(

@@ -42,6 +42,16 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Members<'_>> {
     Some(members)
 }
 
+/// The value that the bytes hold, nested no deeper than this; `None` if they are anything else.
+pub(crate) fn value(bytes: &[u8], depth: u8) -> Option<Value> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth_left: depth };
+    let value = value.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    Some(value)
+}
+
 /// Whether a value nests no deeper than this many levels of arrays and objects.
 pub(super) fn is_within_depth(value: &Value, levels: u8) -> bool {
     match value {

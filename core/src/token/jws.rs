@@ -19,19 +19,23 @@ fn is_refused(member: &str) -> bool {
     )
 }
 
+/// Longest signature in bytes: that of ES256.
+const MAX_SIGNATURE_BYTES: usize = 64;
+
 /// A token taken apart; nothing in it is believed yet.
-pub(super) struct Compact<'t> {
-    /// `header.payload` as it came: what the MAC covers.
+pub(crate) struct Compact<'t> {
+    /// `header.payload` as it came: what the signature covers.
     signing_input: &'t str,
-    pub(super) header: Vec<u8>,
-    pub(super) payload: Vec<u8>,
-    /// `None` when it is no canonical base64url of 32 bytes.
-    pub(super) signature: Option<[u8; TAG_BYTES]>,
+    pub(crate) header: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+    signature: [u8; MAX_SIGNATURE_BYTES],
+    /// 0 when it is no canonical base64url of a signature.
+    signature_length: usize,
 }
 
 impl<'t> Compact<'t> {
     /// Base64url without padding and with unused bits zero, or one signature would have many spellings.
-    pub(super) fn parse(token: &'t str) -> Result<Self, Reason> {
+    pub(crate) fn parse(token: &'t str) -> Result<Self, Reason> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TokenMalformed);
         }
@@ -47,20 +51,31 @@ impl<'t> Compact<'t> {
         if header.len() > MAX_HEADER_BYTES {
             return Err(Reason::TokenMalformed);
         }
-        let mut tag = [0; TAG_BYTES];
+        let mut bytes = [0; MAX_SIGNATURE_BYTES];
         // What is longer does not fit.
-        let tag_length = URL_SAFE_NO_PAD.decode_slice(signature, &mut tag);
+        let signature_length = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes);
         Ok(Self {
             signing_input,
             header,
             payload: decode(payload)?,
-            signature: (tag_length == Ok(TAG_BYTES)).then_some(tag),
+            signature: bytes,
+            signature_length: signature_length.unwrap_or(0),
         })
     }
 
-    pub(super) fn is_signed_by(&self, key: &Key) -> bool {
-        self.signature.as_ref().is_some_and(|signature| {
-            let tag = key.tag(&[self.signing_input.as_bytes()]);
+    pub(crate) fn signing_input(&self) -> &'t [u8] {
+        self.signing_input.as_bytes()
+    }
+
+    /// The signature, if it is canonical base64url of as many bytes as the algorithm has.
+    pub(crate) fn signature(&self, length: usize) -> Option<&[u8]> {
+        (self.signature_length == length).then_some(&self.signature[..length])
+    }
+
+    /// Whether this key's HMAC-SHA256 is the signature.
+    pub(crate) fn is_signed_by(&self, key: &Key) -> bool {
+        self.signature(TAG_BYTES).is_some_and(|signature| {
+            let tag = key.tag(&[self.signing_input()]);
             tag.matches(signature)
         })
     }
@@ -68,18 +83,19 @@ impl<'t> Compact<'t> {
 
 /// What of the header still matters once it was found good.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     kid: Option<String>,
 }
 
 impl Header {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+    /// Reads a header whose `alg` must be this one.
+    pub(crate) fn parse(bytes: &[u8], algorithm: &str) -> Result<Self, Reason> {
         // An escape is never needed here, and is how one header is read as two.
         if bytes.contains(&b'\\') {
             return Err(Reason::TokenHeader);
         }
         let members = json::object(bytes).ok_or(Reason::TokenMalformed)?;
-        if members.get("alg").and_then(Value::as_str) != Some("HS256") {
+        if members.get("alg").and_then(Value::as_str) != Some(algorithm) {
             return Err(Reason::TokenAlgorithm);
         }
         let typ = members.get("typ");
@@ -87,6 +103,11 @@ impl Header {
             return Err(Reason::TokenHeader);
         }
         Ok(Self { kid: kid(members)? })
+    }
+
+    /// The name of the key.
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// Whether the token may have been signed by this key, as far as its `kid` says.

@@ -1,39 +1,74 @@
 //! What varies between vendors' webhooks, as data.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{Reason, encoding::Encoding, policy::TimestampUnit, template::Template};
+use super::{
+    freshness::{Freshness, TimestampForm},
+    handshake::Handshake,
+    jws::JwsRules,
+    proven::{Proven, ProvenPart},
+};
+use crate::{
+    encoding::Encoding,
+    key::Algorithm,
+    policy::TimestampUnit,
+    template::{Template, Variable},
+};
 
 /// The webhook part of a scheme file.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "super::fields::WebhookFields")]
 pub struct WebhookRules {
-    /// The signed text, such as `{timestamp}.{body}`.
-    pub signed_text: Template,
+    /// How a delivery is proven.
+    pub proof: ProofRules,
+    /// The vendor's questions whether an endpoint is its owner's.
+    pub handshakes: Vec<Handshake>,
+}
+
+/// How a delivery is proven.
+#[derive(Clone, Debug)]
+pub enum ProofRules {
+    /// By a signature over a text.
+    Text(Box<TextRules>),
+    /// By a token in a header.
+    Jws(JwsRules),
+}
+
+/// A signature over a text that is put together from the delivery.
+#[derive(Clone, Debug)]
+pub struct TextRules {
+    /// The signed text, such as `{timestamp}.{body}`; several are tried in order. None where the key itself is sent.
+    pub signed_text: Vec<Template>,
+    /// The digest or algorithm.
+    pub digest: Algorithm,
     /// The text form of a signature.
     pub encoding: Encoding,
     /// Whether a hexadecimal signature in the other case is refused.
-    #[serde(default)]
     pub strict: bool,
     /// Brands of the header names: a delivery uses the first one whose signature header it carries, Sign the first.
-    #[serde(default = "no_prefix")]
     pub header_prefixes: Vec<String>,
     /// Where the signature stands, and in which grammar.
-    pub signature: SignatureHeader,
+    pub signature: SignaturePlace,
     /// Where the timestamp stands, if there is one.
     pub timestamp: Option<TimestampRule>,
     /// Where the delivery id stands, if there is one.
-    pub id: Option<IdRule>,
+    pub id: Option<Place>,
     /// How far the timestamp may be from now; none where its unit is not known.
     pub window: Option<Window>,
+    /// Headers that have one value.
+    pub required_headers: BTreeMap<String, String>,
+    /// The header that lists the signed ones.
+    pub signed_headers: Option<String>,
+    /// The query parameter with the SHA-256 of a body that is no form.
+    pub body_hash_query: Option<String>,
 }
 
-/// The header of the signature, by its grammar.
+/// Where the signature stands, by its grammar.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "grammar", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum SignatureHeader {
+pub enum SignaturePlace {
     /// One signature after a fixed prefix: `sha256=…`.
     Single {
         /// The header's name.
@@ -42,12 +77,18 @@ pub enum SignatureHeader {
         #[serde(default)]
         prefix: String,
     },
-    /// `key=value` pairs between commas, the key possibly repeated: `t=…,v1=…,v1=…`.
+    /// `key=value` pairs between separators, the key possibly repeated: `t=…,v1=…,v1=…`.
     Pairs {
         /// The header's name.
         header: String,
         /// The key of a signature.
         key: String,
+        /// What stands between pairs.
+        #[serde(default = "comma")]
+        separator: char,
+        /// Whether a pair may have spaces before it.
+        #[serde(default)]
+        spaces: bool,
     },
     /// Versioned signatures between spaces: `v1,… v1,…`.
     Versions {
@@ -56,57 +97,55 @@ pub enum SignatureHeader {
         /// The version of a signature.
         key: String,
     },
+    /// One signature in each of some headers, one of which must be there.
+    Several {
+        /// The headers' names.
+        headers: Vec<String>,
+    },
+    /// One signature in each of the headers `header1` to `header16`, one of which must be there.
+    Numbered {
+        /// The names without their number.
+        header: String,
+    },
+    /// One signature in the body.
+    Body {
+        /// Its pointer in a JSON body.
+        json: String,
+        /// Its name in a form.
+        form: Option<String>,
+    },
 }
 
-/// Where a timestamp stands, and in which unit.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "TimestampFields")]
+/// Where a timestamp stands, and in which form.
+#[derive(Clone, Debug)]
 pub struct TimestampRule {
     /// Where.
-    pub source: TimestampSource,
-    /// The unit; none where the vendor does not state it.
-    pub unit: Option<TimestampUnit>,
+    pub place: TimestampPlace,
+    /// The form; none where the vendor does not state the unit.
+    pub form: Option<TimestampForm>,
 }
 
 /// Where a timestamp stands.
 #[derive(Clone, Debug)]
-pub enum TimestampSource {
-    /// In a header of its own.
-    Header(String),
+pub enum TimestampPlace {
     /// In the pair of this key within the signature header.
     Pair(String),
+    /// Elsewhere.
+    Own(Place),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TimestampFields {
-    header: Option<String>,
-    pair: Option<String>,
-    unit: Option<TimestampUnit>,
-}
-
-impl TryFrom<TimestampFields> for TimestampRule {
-    type Error = &'static str;
-
-    fn try_from(fields: TimestampFields) -> Result<Self, Self::Error> {
-        let source = match (fields.header, fields.pair) {
-            (Some(header), None) => TimestampSource::Header(header),
-            (None, Some(pair)) => TimestampSource::Pair(pair),
-            _ => return Err("a timestamp stands in a header or in a pair"),
-        };
-        Ok(Self {
-            source,
-            unit: fields.unit,
-        })
-    }
-}
-
-/// Where a delivery id stands.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdRule {
-    /// The header's name.
-    pub header: String,
+/// Where a value of a delivery stands.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a header of its own.
+    Header(String),
+    /// In the body.
+    Body {
+        /// Its pointer in a JSON body.
+        json: String,
+        /// Its name in a form.
+        form: Option<String>,
+    },
 }
 
 /// How far a timestamp may be from now, edges included.
@@ -135,110 +174,190 @@ impl From<WindowSecs> for Window {
     }
 }
 
-fn no_prefix() -> Vec<String> {
-    vec![String::new()]
-}
-
-impl SignatureHeader {
-    /// The header's name, without brand.
-    #[must_use]
-    pub fn header(&self) -> &str {
-        match self {
-            Self::Single { header, .. }
-            | Self::Pairs { header, .. }
-            | Self::Versions { header, .. } => header,
-        }
-    }
-
-    /// The entries of a header value: one, or those of the list.
-    pub(super) fn entries<'a>(&self, value: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let separator = match self {
-            Self::Single { .. } => None,
-            Self::Pairs { .. } => Some(','),
-            Self::Versions { .. } => Some(' '),
-        };
-        let whole = separator.is_none().then_some(value);
-        let list = separator.map(|separator| value.split(separator));
-        whole
-            .into_iter()
-            .chain(list.into_iter().flatten())
-            .filter(|entry| !entry.is_empty())
-    }
-
-    /// The signature text of an entry, if the entry is a signature.
-    pub(super) fn signature_of<'a>(&self, entry: &'a str) -> Option<&'a str> {
-        match self {
-            Self::Single { prefix, .. } => Some(entry.strip_prefix(prefix.as_str()).unwrap_or("")),
-            Self::Pairs { key, .. } => pair(entry, '=', key),
-            Self::Versions { key, .. } => pair(entry, ',', key),
-        }
-    }
-
-    /// The one value of another key of a pair list.
-    ///
-    /// # Errors
-    /// [`Reason::TimestampMissing`] when it is not there, [`Reason::HeaderAmbiguous`] when it stands twice.
-    pub(super) fn pair<'a>(&self, value: &'a str, key: &str) -> Result<&'a str, Reason> {
-        let mut values = self
-            .entries(value)
-            .filter_map(|entry| pair(entry, '=', key));
-        match (values.next(), values.next()) {
-            (Some(_), Some(_)) => Err(Reason::HeaderAmbiguous),
-            (value, _) => value.ok_or(Reason::TimestampMissing),
-        }
-    }
-}
-
-fn pair<'a>(entry: &'a str, separator: char, key: &str) -> Option<&'a str> {
-    let (found, value) = entry.split_once(separator)?;
-    (found == key).then_some(value)
+fn comma() -> char {
+    ','
 }
 
 impl WebhookRules {
+    /// The rules of a signed text, if that is how it is proven.
+    #[must_use]
+    pub fn text(&self) -> Option<&TextRules> {
+        match &self.proof {
+            ProofRules::Text(rules) => Some(rules),
+            ProofRules::Jws(_) => None,
+        }
+    }
+
+    /// The digest or algorithm, which decides what a key is.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.proof {
+            ProofRules::Text(rules) => rules.digest,
+            ProofRules::Jws(rules) => rules.algorithm.of_key(),
+        }
+    }
+
+    /// Whether every delivery names when it was signed.
+    #[must_use]
+    pub fn has_timestamp(&self) -> bool {
+        match &self.proof {
+            ProofRules::Text(rules) => rules.timestamp.is_some(),
+            ProofRules::Jws(rules) => rules.issued_at_window.is_some(),
+        }
+    }
+
+    /// The form of the timestamp, where the vendor states one.
+    #[must_use]
+    pub fn timestamp_form(&self) -> Option<TimestampForm> {
+        match &self.proof {
+            ProofRules::Text(rules) => rules.timestamp_form(),
+            ProofRules::Jws(rules) => rules.issued_at_window.map(|_| TimestampForm::Seconds),
+        }
+    }
+
+    /// How far a timestamp may be from now.
+    #[must_use]
+    pub fn window(&self) -> Option<Window> {
+        match &self.proof {
+            ProofRules::Text(rules) => rules.window,
+            ProofRules::Jws(rules) => rules.window(),
+        }
+    }
+
+    /// The window and unit that hold under a secret's settings.
+    #[must_use]
+    pub fn freshness(&self, tolerance: Option<Duration>, unit: Option<TimestampUnit>) -> Freshness {
+        let form = self.timestamp_form().or(unit.map(TimestampForm::from));
+        Freshness::new(form, self.window(), tolerance)
+    }
+
+    /// What the signature of a delivery covers, where the delivery has all of it.
+    #[must_use]
+    pub fn proven(&self) -> Proven {
+        match &self.proof {
+            ProofRules::Text(rules) => rules
+                .signed_text
+                .first()
+                .map(|text| Proven::by(rules, text))
+                .unwrap_or_default(),
+            ProofRules::Jws(rules) => rules.proven(),
+        }
+    }
+
+    /// Whether the signed text has the URL or a part of it in it.
+    #[must_use]
+    pub fn needs_url(&self) -> bool {
+        let part_of_url = |variable: &Variable| {
+            matches!(
+                variable,
+                Variable::Url | Variable::Path | Variable::Query(_)
+            )
+        };
+        self.text()
+            .is_some_and(|rules| rules.any_variable(part_of_url))
+    }
+
+    /// Whether the signed text has the HTTP method in it.
+    #[must_use]
+    pub fn needs_method(&self) -> bool {
+        let rules = self.text();
+        rules.is_some_and(|rules| rules.any_variable(|it| *it == Variable::Method))
+    }
+
+    /// Whether the signed text is the caller's body and nothing else.
+    #[must_use]
+    pub fn signs_bare_body(&self) -> bool {
+        let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
+        texts.iter().any(|text| text.as_str() == "{body}")
+    }
+
+    /// Whether a text could be what a delivery's signature covers.
+    #[must_use]
+    pub fn may_sign(&self, text: &[u8]) -> bool {
+        let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
+        texts.iter().any(|template| template.may_be(text))
+    }
+
     /// The names of the headers that Sign writes and Verify reads, under the first brand.
     #[must_use]
     pub fn header_names(&self) -> Vec<String> {
-        let timestamp = self.timestamp.as_ref().and_then(|rule| match &rule.source {
-            TimestampSource::Header(name) => Some(name.as_str()),
-            TimestampSource::Pair(_) => None,
+        match &self.proof {
+            ProofRules::Text(rules) => rules.header_names(),
+            ProofRules::Jws(rules) => vec![rules.header.clone()],
+        }
+    }
+}
+
+impl TextRules {
+    /// The form of the timestamp, where the vendor states one.
+    #[must_use]
+    pub fn timestamp_form(&self) -> Option<TimestampForm> {
+        self.timestamp.as_ref().and_then(|rule| rule.form)
+    }
+
+    /// Whether a variable of some kind stands in any of the signed texts.
+    pub fn any_variable(&self, is: impl Fn(&Variable) -> bool) -> bool {
+        self.signed_text
+            .iter()
+            .flat_map(Template::variables)
+            .any(is)
+    }
+
+    /// Whether the timestamp is read from a body whose signature has held, and not from what is signed beside it.
+    pub(super) fn timestamp_is_in_the_body(&self) -> bool {
+        let in_body = self
+            .timestamp
+            .as_ref()
+            .is_some_and(|rule| matches!(rule.place, TimestampPlace::Own(Place::Body { .. })));
+        in_body && !self.any_variable(|it| *it == Variable::Timestamp)
+    }
+
+    fn id_is_in_the_body(&self) -> bool {
+        matches!(self.id, Some(Place::Body { .. }))
+    }
+
+    /// A covered body covers what is read from it.
+    pub(super) fn add_what_the_body_holds(&self, proven: &mut Proven) {
+        if !proven.has(ProvenPart::Body) {
+            return;
+        }
+        if self.timestamp_is_in_the_body() {
+            proven.add(ProvenPart::Timestamp);
+        }
+        if self.id_is_in_the_body() {
+            proven.add(ProvenPart::Id);
+        }
+    }
+
+    fn header_names(&self) -> Vec<String> {
+        let timestamp = self.timestamp.as_ref().and_then(|rule| match &rule.place {
+            TimestampPlace::Own(Place::Header(name)) => Some(name.as_str()),
+            _ => None,
         });
-        let id = self.id.as_ref().map(|id| id.header.as_str());
-        [id, timestamp, Some(self.signature.header())]
+        let id = match &self.id {
+            Some(Place::Header(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        let signature = match &self.signature {
+            SignaturePlace::Several { headers } => headers.iter().map(String::clone).collect(),
+            SignaturePlace::Numbered { header } => vec![format!("{header}1")],
+            other => Vec::from_iter(other.header().map(str::to_owned)),
+        };
+        let own = [self.signed_headers.as_deref(), id, timestamp];
+        let branded = own
             .into_iter()
             .flatten()
-            .map(|name| self.branded(name))
+            .map(str::to_owned)
+            .chain(signature)
+            .map(|name| self.branded(&name));
+        self.required_headers
+            .keys()
+            .cloned()
+            .chain(branded)
             .collect()
     }
 
-    /// The headers of a signed delivery.
-    pub(super) fn write_headers(
-        &self,
-        id: &str,
-        timestamp: &str,
-        signature: &str,
-    ) -> Vec<(String, String)> {
-        let mut headers = Vec::new();
-        if let Some(rule) = &self.id {
-            headers.push((self.branded(&rule.header), id.to_owned()));
-        }
-        let mut time_pair = String::new();
-        match self.timestamp.as_ref().map(|rule| &rule.source) {
-            Some(TimestampSource::Header(name)) => {
-                headers.push((self.branded(name), timestamp.to_owned()));
-            }
-            Some(TimestampSource::Pair(key)) => time_pair = format!("{key}={timestamp},"),
-            None => {}
-        }
-        let value = match &self.signature {
-            SignatureHeader::Single { prefix, .. } => format!("{prefix}{signature}"),
-            SignatureHeader::Pairs { key, .. } => format!("{time_pair}{key}={signature}"),
-            SignatureHeader::Versions { key, .. } => format!("{key},{signature}"),
-        };
-        headers.push((self.branded(self.signature.header()), value));
-        headers
-    }
-
-    fn branded(&self, name: &str) -> String {
+    pub(super) fn branded(&self, name: &str) -> String {
         let prefix = self.header_prefixes.first().map_or("", String::as_str);
         format!("{prefix}{name}")
     }

@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::{Catalogue, Rules, encoding::Encoding};
+use crate::{Catalogue, Rules, encoding::Encoding, policy::TimestampUnit};
 
 const NOW_SECS: i64 = 1_700_000_000;
 const NOW: Timestamp = Timestamp::from_unix_secs(NOW_SECS);
@@ -42,9 +42,29 @@ fn sent(scheme: &str) -> Sent {
     let rules = rules(scheme);
     Sent {
         rules,
-        headers: rules.sign(&key(), ID, None, NOW, BODY),
+        headers: signed(rules, &key(), ID, NOW, BODY),
         body: BODY.to_vec(),
     }
+}
+
+/// The headers of a delivery signed at a time.
+fn signed(
+    rules: &WebhookRules,
+    key: &Key,
+    id: &str,
+    time: Timestamp,
+    body: &[u8],
+) -> Vec<(String, String)> {
+    let delivery = DeliveryToSign {
+        id,
+        body,
+        headers: Headers(&[]),
+        method: "POST",
+        url: "",
+        time,
+    };
+    let signed = rules.sign(key, delivery, &BTreeMap::new(), None);
+    signed.expect("it can be signed").headers
 }
 
 fn rules(scheme: &str) -> &'static WebhookRules {
@@ -52,6 +72,11 @@ fn rules(scheme: &str) -> &'static WebhookRules {
         Some(Rules::Webhook(rules)) => rules,
         _ => panic!("{scheme} is no webhook scheme"),
     }
+}
+
+/// The rules of its signed text.
+fn text(rules: &WebhookRules) -> &TextRules {
+    rules.text().expect("a scheme with a signed text")
 }
 
 /// Rules that no built-in scheme has.
@@ -119,7 +144,7 @@ impl Sent {
 
     /// The verdict under [`key`] and the scheme's own window.
     fn verdict_at(&self, now: Timestamp) -> Result<WebhookProof, Reason> {
-        self.judged(&[(1, &key())], Freshness::new(self.rules, None, None), now)
+        self.judged(&[(1, &key())], self.rules.freshness(None, None), now)
     }
 
     fn judged(
@@ -136,9 +161,15 @@ impl Sent {
         let delivery = Delivery {
             headers: Headers(&headers),
             body: &self.body,
+            method: "POST",
+            url: "",
         };
-        self.rules
-            .verify(delivery, keys.iter().copied(), freshness, now)
+        let terms = Terms {
+            freshness,
+            parameters: &BTreeMap::new(),
+            now,
+        };
+        self.rules.verify(delivery, keys.iter().copied(), terms)
     }
 
     #[track_caller]

@@ -128,11 +128,21 @@ impl Shared {
     }
 }
 
+/// Of VerifyWebhook `field` is the secret, and method and URL stand beside it; of Sign they stand in the delivery.
+fn url_field(field: &str, name: &str) -> String {
+    match field {
+        "secret" => name.to_owned(),
+        _ => format!("webhook.{name}"),
+    }
+}
+
 /// `field` is where the fields of an identity stand.
 fn misfit_failure(misfit: MisfitError, field: &'static str) -> Failure {
     match misfit {
         MisfitError::Purpose => Failure::new(ErrorReason::PurposeMismatch),
         MisfitError::ProofKind => Failure::field("proof", misfit.to_string()),
+        MisfitError::NoUrl => Failure::field(url_field(field, "url"), misfit.to_string()),
+        MisfitError::NoMethod => Failure::field(url_field(field, "method"), misfit.to_string()),
         MisfitError::Empty(signed) | MisfitError::Ambiguous(signed) => {
             Failure::field(format!("{field}.{}", signed.name()), misfit.to_string())
         }

@@ -61,7 +61,7 @@ fn to_wire(scheme: &Scheme) -> v1::Scheme {
         Rules::Webhook(rules) => Some(rules),
         _ => None,
     };
-    let window = webhook.and_then(|rules| rules.window);
+    let window = webhook.and_then(|rules| rules.window());
     v1::Scheme {
         id: scheme.id.clone(),
         purpose: convert::purpose_to_wire(scheme.purpose()).into(),

@@ -64,7 +64,7 @@ fn check_mode(scheme: &Scheme, settings: &Settings) -> Result<(), Failure> {
 
 fn check_time(scheme: &Scheme, settings: &Settings) -> Result<(), Failure> {
     let rules = match &scheme.rules {
-        Rules::Webhook(rules) if rules.timestamp.is_some() => rules,
+        Rules::Webhook(rules) if rules.has_timestamp() => rules,
         Rules::IdentityToken(_) => return check_leeway(settings),
         _ => {
             return match (settings.tolerance, settings.timestamp_unit) {
@@ -77,7 +77,7 @@ fn check_time(scheme: &Scheme, settings: &Settings) -> Result<(), Failure> {
             };
         }
     };
-    match (rules.unit(), settings.timestamp_unit) {
+    match (rules.timestamp_form(), settings.timestamp_unit) {
         (Some(_), Some(_)) => {
             return Err(Failure::field(
                 "timestamp_unit",

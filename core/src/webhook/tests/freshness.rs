@@ -54,7 +54,7 @@ fn w14_the_window_in_seconds_ends_where_it_says() {
         "chatwoot.webhook",
     ] {
         let good = sent(scheme);
-        let own = Freshness::new(good.rules, None, None);
+        let own = good.rules.freshness(None, None);
         for (millis, expect) in [
             (299_000, Ok(())),
             (300_000, Ok(())),
@@ -77,7 +77,7 @@ fn w14_the_window_in_seconds_ends_where_it_says() {
 #[test]
 fn w14_the_window_in_milliseconds_ends_where_it_says() {
     let good = sent("talkjs.webhook");
-    let set = Freshness::new(good.rules, FIVE_MINUTES, MILLISECONDS);
+    let set = good.rules.freshness(FIVE_MINUTES, MILLISECONDS);
     for (millis, expect) in [
         (300_000, Ok(())),
         (300_001, Err(Reason::TimestampTooOld)),
@@ -145,7 +145,7 @@ fn w15_the_year_9999_is_the_last_one() {
 
     let set = |text| {
         let delivery = talkjs(text);
-        let freshness = Freshness::new(delivery.rules, FIVE_MINUTES, MILLISECONDS);
+        let freshness = delivery.rules.freshness(FIVE_MINUTES, MILLISECONDS);
         verdict(&delivery, freshness, NOW)
     };
     assert_eq!(set("253402300799999"), Err(Reason::TimestampInFuture));
@@ -157,8 +157,8 @@ fn w15_no_age_overflows() {
     for scheme in SCHEMES {
         let good = sent(scheme);
         for unit in [SECONDS, MILLISECONDS] {
-            let freshness = Freshness::new(good.rules, FIVE_MINUTES, unit);
-            let dated = good.rules.timestamp.is_some();
+            let freshness = good.rules.freshness(FIVE_MINUTES, unit);
+            let dated = good.rules.has_timestamp();
             for (now, reason) in [
                 (i64::MIN, Reason::TimestampInFuture),
                 (i64::MIN + 1, Reason::TimestampInFuture),
@@ -189,7 +189,7 @@ fn w16_the_other_unit_is_refused() {
         ("1700000000000", SECONDS, Reason::TimestampMalformed),
     ] {
         let delivery = talkjs(text);
-        let freshness = Freshness::new(delivery.rules, FIVE_MINUTES, unit);
+        let freshness = delivery.rules.freshness(FIVE_MINUTES, unit);
         assert_eq!(verdict(&delivery, freshness, NOW), Err(reason));
     }
 }
@@ -197,7 +197,7 @@ fn w16_the_other_unit_is_refused() {
 #[test]
 fn a_secret_cannot_change_the_unit_that_the_vendor_states() {
     let good = sent("standard.webhook");
-    let freshness = Freshness::new(good.rules, None, MILLISECONDS);
+    let freshness = good.rules.freshness(None, MILLISECONDS);
     assert_eq!(verdict(&good, freshness, NOW), Ok(()));
 }
 
@@ -211,7 +211,7 @@ fn talkjs_is_not_checked_until_tolerance_and_unit_are_set() {
         (FIVE_MINUTES, MILLISECONDS, Err(Reason::TimestampTooOld)),
         (FIVE_MINUTES, SECONDS, Err(Reason::TimestampTooOld)),
     ] {
-        let freshness = Freshness::new(old.rules, tolerance, unit);
+        let freshness = old.rules.freshness(tolerance, unit);
         assert_eq!(
             verdict(&old, freshness, NOW),
             expect,
@@ -224,7 +224,7 @@ fn talkjs_is_not_checked_until_tolerance_and_unit_are_set() {
 fn the_signed_time_is_told_only_where_the_unit_is_known() {
     let signed_time = |unit| {
         let delivery = talkjs("1700000000123");
-        let freshness = Freshness::new(delivery.rules, None, unit);
+        let freshness = delivery.rules.freshness(None, unit);
         let proof = delivery.judged(&[(1, &key())], freshness, NOW).unwrap();
         proof.signed_time.map(Timestamp::unix_millis)
     };
@@ -237,7 +237,7 @@ fn the_signed_time_is_told_only_where_the_unit_is_known() {
 #[test]
 fn a_tolerance_replaces_the_window_on_both_sides() {
     let good = sent("standard.webhook");
-    let minute = Freshness::new(good.rules, Some(Duration::from_secs(60)), None);
+    let minute = good.rules.freshness(Some(Duration::from_secs(60)), None);
     for (secs, expect) in [
         (60, Ok(())),
         (61, Err(Reason::TimestampTooOld)),
@@ -246,7 +246,7 @@ fn a_tolerance_replaces_the_window_on_both_sides() {
     ] {
         assert_eq!(verdict(&good, minute, millis_from_now(secs * 1000)), expect);
     }
-    let none = Freshness::new(good.rules, Some(Duration::ZERO), None);
+    let none = good.rules.freshness(Some(Duration::ZERO), None);
     assert_eq!(verdict(&good, none, NOW), Ok(()));
     assert_eq!(
         verdict(&good, none, millis_from_now(1000)),
@@ -265,11 +265,11 @@ fn a_side_on_which_the_scheme_allows_nothing_stays_closed() {
     );
     let good = Sent {
         rules,
-        headers: rules.sign(&key(), "", None, NOW, BODY),
+        headers: signed(rules, &key(), "", NOW, BODY),
         body: BODY.to_vec(),
     };
     for (tolerance, past) in [(None, 600), (FIVE_MINUTES, 300)] {
-        let freshness = Freshness::new(rules, tolerance, None);
+        let freshness = rules.freshness(tolerance, None);
         for (secs, expect) in [
             (0, Ok(())),
             (past, Ok(())),
@@ -287,7 +287,7 @@ fn a_side_on_which_the_scheme_allows_nothing_stays_closed() {
 #[test]
 fn a_tolerance_without_end_does_not_overflow() {
     let good = sent("standard.webhook");
-    let endless = Freshness::new(good.rules, Some(Duration::MAX), None);
+    let endless = good.rules.freshness(Some(Duration::MAX), None);
     assert_eq!(
         verdict(&good, endless, millis_from_now(i64::MAX / 2)),
         Ok(())
@@ -300,7 +300,7 @@ fn a_tolerance_without_end_does_not_overflow() {
 #[test]
 fn w28_the_span_covers_every_moment_at_which_a_delivery_is_accepted() {
     let good = sent("standard.webhook");
-    let own = Freshness::new(good.rules, None, None);
+    let own = good.rules.freshness(None, None);
     let accepted = |millis: &i64| verdict(&good, own, millis_from_now(*millis)).is_ok();
     let first = (-302_000..0).find(accepted).unwrap();
     let last = (0..302_000).rev().find(accepted).unwrap();
@@ -310,13 +310,7 @@ fn w28_the_span_covers_every_moment_at_which_a_delivery_is_accepted() {
 #[test]
 fn a_delivery_without_a_known_unit_has_no_span() {
     let talkjs = rules("talkjs.webhook");
-    assert_eq!(Freshness::new(talkjs, FIVE_MINUTES, None).span(), None);
-    assert_eq!(
-        Freshness::new(talkjs, FIVE_MINUTES, None).last_moment(NOW),
-        None
-    );
-    assert_eq!(
-        Freshness::new(rules("github.webhook"), None, None).span(),
-        None
-    );
+    assert_eq!(talkjs.freshness(FIVE_MINUTES, None).span(), None);
+    assert_eq!(talkjs.freshness(FIVE_MINUTES, None).last_moment(NOW), None);
+    assert_eq!(rules("github.webhook").freshness(None, None).span(), None);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn judged(sent: &Sent, keys: &[(u32, &Key)]) -> Result<u32, Reason> {
-    let freshness = Freshness::new(sent.rules, None, None);
+    let freshness = sent.rules.freshness(None, None);
     sent.judged(keys, freshness, NOW).map(|proof| proof.version)
 }
 
@@ -13,7 +13,7 @@ fn each_live_version_verifies_and_is_named() {
     for scheme in SCHEMES {
         let by_new = sent(scheme);
         let mut by_old = sent(scheme);
-        by_old.headers = by_old.rules.sign(&old, ID, None, NOW, BODY);
+        by_old.headers = signed(by_old.rules, &old, ID, NOW, BODY);
         for keys in [[(3, &old), (7, &new)], [(7, &new), (3, &old)]] {
             assert_eq!(judged(&by_old, &keys), Ok(3));
             assert_eq!(judged(&by_new, &keys), Ok(7));
@@ -29,7 +29,7 @@ fn each_live_version_verifies_and_is_named() {
 fn w38_a_list_with_a_signature_of_each_version_names_the_first() {
     let (old, new) = (key_of(b"the old one"), key());
     let both = sent("standard.webhook");
-    let by_old = both.rules.sign(&old, ID, None, NOW, BODY);
+    let by_old = signed(both.rules, &old, ID, NOW, BODY);
     let list = format!("{} {}", both.signature(), by_old[2].1);
     let both = both.signed(&list);
     assert_eq!(judged(&both, &[(3, &old), (7, &new)]), Ok(3));

@@ -5,11 +5,14 @@ use countersign_core::{
     hash::Field,
     secret::{MisfitError, SignError, Signed},
     token::SignTokenError,
-    webhook::is_id,
+    webhook::{DeliveryToSign, Headers, SignDeliveryError, is_id},
 };
 use countersign_proto::v1::{self, SignRequest, SignResponse, sign_request::Input};
 
-use super::{Shared, misfit_failure};
+use super::{
+    Shared, misfit_failure,
+    webhook::{check_method_and_url, core_headers},
+};
 use crate::{
     convert,
     failure::{ErrorReason, Failure},
@@ -74,11 +77,17 @@ impl Shared {
         now: Timestamp,
     ) -> Result<SignResponse, Failure> {
         self.check_body("webhook.body", &webhook.body)?;
+        self.check_headers("webhook.headers", &webhook.headers)?;
+        check_method_and_url(
+            ("webhook.method", &webhook.method),
+            ("webhook.url", &webhook.url),
+        )?;
         let rules = entry.secret.webhook_rules().map_err(purpose)?;
-        if rules.id.is_none() && !webhook.id.is_empty() {
+        let has_id = rules.text().is_some_and(|text| text.id.is_some());
+        if !has_id && !webhook.id.is_empty() {
             return Err(Failure::field("webhook.id", "unset: the scheme has none"));
         }
-        if rules.timestamp.is_none() && webhook.timestamp.is_some() {
+        if !rules.has_timestamp() && webhook.timestamp.is_some() {
             return Err(Failure::field(
                 "webhook.timestamp",
                 "unset: the scheme has none",
@@ -99,15 +108,28 @@ impl Shared {
             Some(time) => convert::timestamp("webhook.timestamp", time)?,
             None => now,
         };
-        let signed = entry
-            .secret
-            .sign_webhook(&id, &webhook.body, time)
-            .map_err(|error| sign_failure(error, "webhook.body"))?;
-        Ok(answer(signed, |response, headers| {
-            response.headers = headers
+        let headers = core_headers(&webhook.headers);
+        let delivery = DeliveryToSign {
+            id: &id,
+            body: &webhook.body,
+            headers: Headers(&headers),
+            method: match webhook.method.as_str() {
+                "" => "POST",
+                method => method,
+            },
+            url: &webhook.url,
+            time,
+        };
+        let signed = entry.secret.sign_webhook(delivery);
+        let signed = signed.map_err(|error| sign_failure(error, "webhook.body"))?;
+        Ok(answer(signed, |response, signed| {
+            response.headers = signed
+                .headers
                 .into_iter()
                 .map(|(name, value)| v1::Header { name, value })
                 .collect();
+            response.body = signed.body.map(Into::into);
+            response.url = signed.url.unwrap_or_default();
         }))
     }
 }
@@ -134,7 +156,13 @@ fn sign_failure(error: SignError, field: &'static str) -> Failure {
         }
         SignError::Misfit(misfit) => misfit_failure(misfit, field),
         SignError::NoActiveVersion => Failure::new(ErrorReason::NoActiveVersion),
-        SignError::PublicKeyOnly => Failure::new(ErrorReason::PublicKeyOnly),
+        SignError::Delivery(SignDeliveryError::PublicKeyOnly) => {
+            Failure::new(ErrorReason::PublicKeyOnly)
+        }
+        SignError::Delivery(SignDeliveryError::Incomplete) => {
+            Failure::field("webhook.headers", error.to_string())
+        }
+        SignError::Delivery(SignDeliveryError::Body) => Failure::field(field, error.to_string()),
         SignError::SigningInput => Failure::new(ErrorReason::SigningInputRefused).at(field),
         SignError::TtlUnsupported => Failure::field("ttl", error.to_string()),
         SignError::Token(error) => {

@@ -4,8 +4,7 @@ use countersign_core::{
     Reason, Timestamp,
     policy::ReplayPolicy,
     secret::ProvenDelivery,
-    template::Variable,
-    webhook::{Delivery, Header, Headers},
+    webhook::{Delivery, Header, Headers, ProvenPart},
 };
 use countersign_proto::v1::{
     self, Replay, VerifyWebhookRequest, VerifyWebhookResponse, verify_webhook_request::Payload,
@@ -20,6 +19,11 @@ use crate::{
     ring::Entry,
 };
 
+/// Longest HTTP method in bytes.
+const MAX_METHOD_BYTES: usize = 32;
+/// Longest URL in bytes.
+const MAX_URL_BYTES: usize = 8192;
+
 impl Shared {
     /// `call` tells a caller's own retry from a replay.
     pub(super) fn verify_webhook(
@@ -29,7 +33,8 @@ impl Shared {
         call: Call,
     ) -> Result<VerifyWebhookResponse, Failure> {
         convert::check_name("secret", &request.secret)?;
-        self.check_headers(&request.headers)?;
+        self.check_headers("headers", &request.headers)?;
+        check_method_and_url(("method", &request.method), ("url", &request.url))?;
         let body = match &request.payload {
             Some(Payload::Body(body)) => &body[..],
             Some(Payload::BodyText(text)) => text.as_bytes(),
@@ -37,30 +42,29 @@ impl Shared {
         };
         self.check_body("body", body)?;
         let entry = self.secret(&request.secret)?;
-        let headers: Vec<_> = request
-            .headers
-            .iter()
-            .map(|header| Header {
-                name: &header.name,
-                value: &header.value,
-            })
-            .collect();
+        let headers = core_headers(&request.headers);
         let delivery = Delivery {
             headers: Headers(&headers),
             body,
+            method: &request.method,
+            url: &request.url,
         };
         let now = self.clock.now();
         let verdict = entry
             .secret
             .verify_webhook(delivery, now)
             .map_err(|misfit| misfit_failure(misfit, "secret"))?;
-        let response = match verdict {
+        let mut response = match verdict.outcome {
             Ok(proven) => {
                 entry.verified(proven.version.number, now);
                 self.proven_delivery(&entry, proven, (body, call), now)?
             }
             Err(reason) => refused_delivery(reason, Replay::Unspecified),
         };
+        // A replayed handshake is no event either, but nothing is answered to it.
+        if response.reason() != v1::Reason::Replayed {
+            response.handshake = verdict.handshake.map(convert::handshake_to_wire);
+        }
         log_delivery(rpc_id, &entry, &response);
         Ok(response)
     }
@@ -88,22 +92,18 @@ impl Shared {
             _ => {}
         }
         let signed_time = delivery.proof.signed_time;
-        let proven = entry
-            .secret
-            .proven_parts()
-            .map(|parts| parts.map(convert::part_to_wire).collect())
-            .unwrap_or_default();
+        let proven = delivery.proof.proven;
         Ok(VerifyWebhookResponse {
             decision: v1::Decision::Allow.into(),
             reason: v1::Reason::Unspecified.into(),
             signed_time: signed_time.map(convert::timestamp_to_wire),
             age: signed_time.map(|time| convert::millis_to_wire(now.millis_since(time))),
             delivery_id: delivery.proof.delivery_id.unwrap_or_default(),
-            proven,
+            proven: proven.parts().map(convert::part_to_wire).collect(),
             replay: replay.into(),
             version: Some(convert::version_to_wire(delivery.version)),
             handshake: None,
-            proven_fields: Vec::new(),
+            proven_fields: proven.fields,
         })
     }
 
@@ -121,10 +121,7 @@ impl Shared {
         if deny && is_before_the_record(entry, delivery) {
             return Replay::NotTracked;
         }
-        let proves_id = entry
-            .secret
-            .proven_parts()
-            .is_ok_and(|mut parts| parts.any(|part| part == Variable::Id));
+        let proves_id = delivery.proof.proven.has(ProvenPart::Id);
         let identity = match &delivery.proof.delivery_id {
             Some(id) if proves_id => Identity::Id { id, body },
             _ => Identity::Signed(&delivery.proof.tag),
@@ -142,7 +139,11 @@ impl Shared {
         }
     }
 
-    fn check_headers(&self, headers: &[v1::Header]) -> Result<(), Failure> {
+    pub(super) fn check_headers(
+        &self,
+        field: &'static str,
+        headers: &[v1::Header],
+    ) -> Result<(), Failure> {
         let (max, max_bytes) = (self.limits.max_headers, self.limits.max_header_bytes);
         let bytes: usize = headers
             .iter()
@@ -150,7 +151,7 @@ impl Shared {
             .sum();
         if headers.len() > max || bytes > max_bytes {
             let expected = format!("at most {max} headers of {max_bytes} bytes in all");
-            return Err(Failure::field("headers", expected));
+            return Err(Failure::field(field, expected));
         }
         let broken = |text: &str| text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
         if headers
@@ -158,12 +159,39 @@ impl Shared {
             .any(|header| header.name.is_empty() || broken(&header.name) || broken(&header.value))
         {
             return Err(Failure::field(
-                "headers",
+                field,
                 "names that are not empty, and no CR, LF or NUL",
             ));
         }
         Ok(())
     }
+}
+
+pub(super) fn core_headers(headers: &[v1::Header]) -> Vec<Header<'_>> {
+    headers
+        .iter()
+        .map(|header| Header {
+            name: &header.name,
+            value: &header.value,
+        })
+        .collect()
+}
+
+/// Method and URL of a delivery, each with the name of its field.
+pub(super) fn check_method_and_url(
+    (method_field, method): (&'static str, &str),
+    (url_field, url): (&'static str, &str),
+) -> Result<(), Failure> {
+    if method.len() > MAX_METHOD_BYTES || !method.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        let expected = format!("at most {MAX_METHOD_BYTES} letters, such as POST");
+        return Err(Failure::field(method_field, expected));
+    }
+    if url.len() > MAX_URL_BYTES || url.chars().any(|c| c.is_control() || c == ' ') {
+        let expected =
+            format!("at most {MAX_URL_BYTES} bytes without spaces and control characters");
+        return Err(Failure::field(url_field, expected));
+    }
+    Ok(())
 }
 
 /// The record is kept in memory: of what was signed before it knew this secret's deliveries, its silence says nothing.

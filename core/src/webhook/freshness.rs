@@ -1,0 +1,181 @@
+//! How old a delivery may be.
+
+use std::time::Duration;
+
+use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use serde::Deserialize;
+
+use super::Window;
+use crate::{
+    Reason, Timestamp,
+    policy::TimestampUnit,
+    time::{MAX_UNIX_SECS, millis},
+};
+
+/// Longest timestamp text in bytes.
+const MAX_TIMESTAMP_BYTES: usize = 40;
+
+/// The form of a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestampForm {
+    /// Unix seconds in decimal.
+    Seconds,
+    /// Unix milliseconds in decimal.
+    Milliseconds,
+    /// Date, time and zone (RFC 3339).
+    Rfc3339,
+}
+
+/// The window and form that apply to a delivery, after the secret's own settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Freshness {
+    form: Option<TimestampForm>,
+    window: Option<Window>,
+}
+
+impl From<TimestampUnit> for TimestampForm {
+    fn from(unit: TimestampUnit) -> Self {
+        match unit {
+            TimestampUnit::Seconds => Self::Seconds,
+            TimestampUnit::Milliseconds => Self::Milliseconds,
+        }
+    }
+}
+
+impl TimestampForm {
+    /// Reads a timestamp text.
+    ///
+    /// # Errors
+    /// [`Reason::TimestampMissing`] for an empty one, [`Reason::TimestampMalformed`].
+    pub fn read(self, text: &str) -> Result<Timestamp, Reason> {
+        let time = match self {
+            Self::Seconds => Timestamp::from_unix_secs(digits(text)?),
+            Self::Milliseconds => Timestamp::from_unix_millis(digits(text)?),
+            Self::Rfc3339 => date(text)?,
+        };
+        if time.unix_secs() > MAX_UNIX_SECS {
+            return Err(Reason::TimestampMalformed);
+        }
+        Ok(time)
+    }
+
+    /// Writes a timestamp text.
+    pub(super) fn write(self, time: Timestamp) -> String {
+        match self {
+            Self::Seconds => time.unix_secs().to_string(),
+            Self::Milliseconds => time.unix_millis().to_string(),
+            Self::Rfc3339 => OffsetDateTime::from_unix_timestamp(time.unix_secs())
+                .ok()
+                .and_then(|date| date.format(&Rfc3339).ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A timestamp in seconds is compared in seconds, so that the edge itself is inside, and is fresh until its last
+    /// second is over.
+    fn resolution(self) -> Duration {
+        match self {
+            Self::Seconds => Duration::from_secs(1),
+            Self::Milliseconds | Self::Rfc3339 => Duration::from_millis(1),
+        }
+    }
+}
+
+impl Freshness {
+    /// A scheme's window under a secret's tolerance, which replaces both sides; but a side on which the scheme allows
+    /// nothing stays closed.
+    pub(super) fn new(
+        form: Option<TimestampForm>,
+        own: Option<Window>,
+        tolerance: Option<Duration>,
+    ) -> Self {
+        let window = match tolerance {
+            None => own,
+            Some(tolerance) => Some(Window {
+                past: tolerance,
+                future: match own {
+                    Some(window) if window.future.is_zero() => Duration::ZERO,
+                    _ => tolerance,
+                },
+            }),
+        };
+        Self { form, window }
+    }
+
+    /// Any age, for a search that looks at signatures alone.
+    #[must_use]
+    pub fn unchecked(self) -> Self {
+        Self {
+            window: None,
+            ..self
+        }
+    }
+
+    /// How long after its signing a delivery may be accepted, its sender's clock being ahead as far as allowed.
+    #[must_use]
+    pub fn span(self) -> Option<Duration> {
+        let rounding = self.form?.resolution();
+        self.window
+            .map(|window| window.past.saturating_add(window.future))
+            .map(|span| span.saturating_add(rounding))
+    }
+
+    /// The last moment at which a delivery signed at `signed` is accepted.
+    #[must_use]
+    pub fn last_moment(self, signed: Timestamp) -> Option<Timestamp> {
+        self.form?;
+        self.window.map(|window| signed.plus(window.past))
+    }
+
+    /// Reads the timestamp text and holds it against the window.
+    pub(super) fn check(self, text: &str, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
+        let Some(form) = self.form else {
+            // Nobody knows the unit, but it is a number.
+            digits(text)?;
+            return Ok(None);
+        };
+        let time = form.read(text)?;
+        let Some(window) = self.window else {
+            return Ok(Some(time));
+        };
+        let now = match form {
+            TimestampForm::Seconds => Timestamp::from_unix_secs(now.unix_secs()),
+            TimestampForm::Milliseconds | TimestampForm::Rfc3339 => now,
+        };
+        if now.millis_since(time) > millis(window.past) {
+            Err(Reason::TimestampTooOld)
+        } else if time.millis_since(now) > millis(window.future) {
+            Err(Reason::TimestampInFuture)
+        } else {
+            Ok(Some(time))
+        }
+    }
+}
+
+/// A positive decimal number without sign, spaces or leading zero. Vendors' own parsers take more; what they would
+/// re-print is not what was signed.
+fn digits(text: &str) -> Result<i64, Reason> {
+    if text.is_empty() {
+        return Err(Reason::TimestampMissing);
+    }
+    if text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Reason::TimestampMalformed);
+    }
+    text.parse().map_err(|_| Reason::TimestampMalformed)
+}
+
+fn date(text: &str) -> Result<Timestamp, Reason> {
+    if text.is_empty() {
+        return Err(Reason::TimestampMissing);
+    }
+    if text.len() > MAX_TIMESTAMP_BYTES {
+        return Err(Reason::TimestampMalformed);
+    }
+    let date = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Reason::TimestampMalformed)?;
+    let millis = i64::try_from(date.unix_timestamp_nanos() / 1_000_000);
+    match millis {
+        Ok(millis) if millis > 0 => Ok(Timestamp::from_unix_millis(millis)),
+        _ => Err(Reason::TimestampMalformed),
+    }
+}

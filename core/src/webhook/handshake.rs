@@ -1,0 +1,268 @@
+//! Handshakes: a vendor's question whether an endpoint is its owner's, and the response that says yes.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+
+use super::{Delivery, reader::Reader, steps};
+use crate::{Key, template::Variable};
+
+/// Longest value that a response repeats, in bytes.
+const MAX_ECHO_BYTES: usize = 1024;
+
+/// One of a vendor's handshakes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handshake {
+    /// The vendor's name for it, or ours.
+    pub name: String,
+    /// Whether it comes signed like any delivery. One that does not is answered and proves nothing.
+    pub signed: bool,
+    /// How it is recognised.
+    when: Condition,
+    /// What it wants.
+    respond: Response,
+}
+
+/// The HTTP response to a handshake.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandshakeResponse {
+    /// Which handshake it was.
+    pub name: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for HandshakeResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandshakeResponse")
+            .field("name", &self.name)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What must hold of a delivery; all that is given. `*` stands for any value that is not empty.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Condition {
+    method: Option<String>,
+    header: BTreeMap<String, String>,
+    query: BTreeMap<String, String>,
+    json: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Response {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, Echo>,
+    text: Option<Echo>,
+    #[serde(default)]
+    json: BTreeMap<String, Echo>,
+}
+
+/// A text of a response: fixed, or a value of the delivery, perhaps signed with the key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "NumberOrText")]
+enum Echo {
+    Fixed(String),
+    /// A number as JSON has it.
+    Number(i64),
+    Value {
+        variable: Variable,
+        hmac: bool,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(i64),
+    Text(String),
+}
+
+impl TryFrom<NumberOrText> for Echo {
+    type Error = &'static str;
+
+    fn try_from(value: NumberOrText) -> Result<Self, Self::Error> {
+        let text = match value {
+            NumberOrText::Number(number) => return Ok(Self::Number(number)),
+            NumberOrText::Text(text) => text,
+        };
+        let inner = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let Some(inner) = inner else {
+            return Ok(Self::Fixed(text));
+        };
+        let (name, hmac) = match inner.split_once('|') {
+            Some((name, "hmac")) => (name, true),
+            Some(_) => return Err("the one step of a handshake's response is hmac"),
+            None => (inner, false),
+        };
+        match Variable::parse(name) {
+            Ok(variable @ (Variable::Header(_) | Variable::Query(_) | Variable::Json(_))) => {
+                Ok(Self::Value { variable, hmac })
+            }
+            _ => Err("a handshake's response repeats a header, query or json value"),
+        }
+    }
+}
+
+impl Handshake {
+    /// Whether its response is made with the key.
+    #[must_use]
+    pub fn uses_key(&self) -> bool {
+        self.respond
+            .texts()
+            .any(|text| matches!(text, Echo::Value { hmac: true, .. }))
+    }
+
+    /// Whether it is recognised by the HTTP method or the URL.
+    #[must_use]
+    pub fn needs_method_or_url(&self) -> bool {
+        self.when.method.is_some() || !self.when.query.is_empty()
+    }
+
+    /// How it is recognised and answered, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let when = &self.when;
+        let each = |what: &'static str, fields: &BTreeMap<String, String>| -> Vec<String> {
+            let line = |(name, value): (&String, &String)| match value.as_str() {
+                "*" => format!("{what} `{name}`"),
+                value => format!("{what} `{name}` = `{value}`"),
+            };
+            fields.iter().map(line).collect()
+        };
+        let method = when.method.iter().map(|method| format!("method {method}"));
+        let conditions: Vec<String> = method
+            .chain(each("header", &when.header))
+            .chain(each("query", &when.query))
+            .chain(each("JSON", &when.json))
+            .collect();
+        let signed = if self.signed { "signed" } else { "not signed" };
+        format!("{} ({signed}): {}", self.name, conditions.join(", "))
+    }
+
+    /// The response, if the delivery is this handshake. `key` is the one that verified it, if one did.
+    pub(super) fn answer(
+        &self,
+        delivery: Delivery<'_>,
+        parameters: &BTreeMap<String, String>,
+        key: Option<&Key>,
+    ) -> Option<HandshakeResponse> {
+        let reader = Reader::new(delivery, "", parameters);
+        self.when.holds(&reader, parameters).then_some(())?;
+        let respond = &self.respond;
+        let mut headers = Vec::new();
+        for (name, text) in &respond.headers {
+            headers.push((name.clone(), text.of(&reader, key)?));
+        }
+        let body = match (&respond.text, respond.json.is_empty()) {
+            (Some(text), _) => {
+                headers.push(("Content-Type".into(), "text/plain; charset=utf-8".into()));
+                // The text is the asker's: no browser may take it for a page.
+                headers.push(("X-Content-Type-Options".into(), "nosniff".into()));
+                text.of(&reader, key)?.into_bytes()
+            }
+            (None, false) => {
+                headers.push(("Content-Type".into(), "application/json".into()));
+                let mut members = Map::new();
+                for (name, text) in &respond.json {
+                    members.insert(name.clone(), text.json(&reader, key)?);
+                }
+                Value::Object(members).to_string().into_bytes()
+            }
+            (None, true) => Vec::new(),
+        };
+        Some(HandshakeResponse {
+            name: self.name.clone(),
+            status: respond.status,
+            headers,
+            body,
+        })
+    }
+}
+
+impl Condition {
+    fn holds(&self, reader: &Reader<'_>, parameters: &BTreeMap<String, String>) -> bool {
+        let delivery = reader.delivery;
+        let is = |expected: &String, value: &str| {
+            let parameter = expected
+                .strip_prefix("{parameter:")
+                .and_then(|rest| rest.strip_suffix('}'));
+            match (expected.as_str(), parameter) {
+                ("*", _) => !value.is_empty(),
+                (_, Some(name)) => parameters
+                    .get(name)
+                    .is_some_and(|own| bool::from(own.as_bytes().ct_eq(value.as_bytes()))),
+                (expected, None) => expected == value,
+            }
+        };
+        let method = self.method.as_ref();
+        method.is_none_or(|method| method.eq_ignore_ascii_case(delivery.method))
+            && self.header.iter().all(|(name, expected)| {
+                let value = delivery.headers.find("", name).ok().flatten();
+                value.is_some_and(|value| is(expected, value))
+            })
+            && self.query.iter().all(|(name, expected)| {
+                let value = steps::query(delivery.url, name).ok().flatten();
+                value.is_some_and(|value| is(expected, &value))
+            })
+            && self.json.iter().all(|(pointer, expected)| {
+                let value = reader.json(pointer).ok().flatten();
+                value.is_some_and(|value| is(expected, &value))
+            })
+    }
+}
+
+impl Response {
+    fn texts(&self) -> impl Iterator<Item = &Echo> {
+        self.headers
+            .values()
+            .chain(&self.text)
+            .chain(self.json.values())
+    }
+}
+
+impl Echo {
+    fn of(&self, reader: &Reader<'_>, key: Option<&Key>) -> Option<String> {
+        let (variable, hmac) = match self {
+            Self::Fixed(text) => return Some(text.clone()),
+            Self::Number(number) => return Some(number.to_string()),
+            Self::Value { variable, hmac } => (variable, *hmac),
+        };
+        let value = match variable {
+            Variable::Header(name) => {
+                let value = reader.delivery.headers.find("", name).ok()??;
+                value.to_owned()
+            }
+            Variable::Query(name) => steps::query(reader.delivery.url, name).ok()??.into_owned(),
+            Variable::Json(pointer) => reader.json(pointer).ok()??.into_owned(),
+            _ => return None,
+        };
+        if value.len() > MAX_ECHO_BYTES || value.chars().any(char::is_control) {
+            return None;
+        }
+        match hmac {
+            true => Some(hex::encode(key?.tag(&[value.as_bytes()]).expose_bytes())),
+            false => Some(value),
+        }
+    }
+
+    fn json(&self, reader: &Reader<'_>, key: Option<&Key>) -> Option<Value> {
+        match self {
+            Self::Number(number) => Some((*number).into()),
+            text => text.of(reader, key).map(Value::String),
+        }
+    }
+}
