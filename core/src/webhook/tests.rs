@@ -5,6 +5,7 @@ mod freshness;
 mod grammar;
 mod lists;
 mod properties;
+mod shapes;
 mod versions;
 
 use std::time::Duration;
