@@ -4,7 +4,7 @@
 
 use std::{io::Write, time::SystemTime};
 
-use countersign_client::{Age, Identity, Verdict, VersionUse, WebhookVerdict, v1};
+use countersign_client::{Age, Handshake, Identity, Verdict, VersionUse, WebhookVerdict, v1};
 use prost_types::{Struct, Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
 
@@ -119,6 +119,20 @@ pub(crate) fn webhook_verdict(verdict: &WebhookVerdict) -> Value {
         "proven": verdict.proven.iter().map(|part| part.as_str_name()).collect::<Vec<_>>(),
         "replay": verdict.replay.map(|replay| replay.as_str_name()),
         "version": verdict.version.as_ref().map(version_use),
+        "proven_fields": verdict.proven_fields,
+        "handshake": verdict.handshake.as_ref().map(handshake),
+    })
+}
+
+fn handshake(handshake: &Handshake) -> Value {
+    let headers = handshake.headers.iter().map(|(name, value)| {
+        json!({"name": name.as_str(), "value": String::from_utf8_lossy(value.as_bytes())})
+    });
+    json!({
+        "name": handshake.name,
+        "status": handshake.status,
+        "headers": headers.collect::<Vec<_>>(),
+        "body": String::from_utf8_lossy(&handshake.body),
     })
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 use countersign_client::{
-    WebhookVerdict,
+    Handshake, WebhookVerdict,
     v1::{self, sign_request::Input, verify_webhook_request::Payload},
 };
 use prost_types::Timestamp;
@@ -170,6 +170,22 @@ fn print(verdict: &WebhookVerdict, out: &mut dyn Write) -> anyhow::Result<()> {
                     .map(|replay| word(replay.as_str_name(), "REPLAY_")),
             ),
             ("version", version),
+            (
+                "proven fields",
+                Some(verdict.proven_fields.join(", ")).filter(|fields| !fields.is_empty()),
+            ),
+            ("handshake", verdict.handshake.as_ref().map(describe)),
         ],
     )
+}
+
+/// The response that a handshake wants, in one line.
+fn describe(handshake: &Handshake) -> String {
+    let Handshake {
+        name, status, body, ..
+    } = handshake;
+    match String::from_utf8_lossy(body) {
+        body if body.is_empty() => format!("{name}: answer {status}"),
+        body => format!("{name}: answer {status} with {body}"),
+    }
 }

@@ -9,14 +9,14 @@ use crate::Error;
 const MAX_HEADERS: usize = 64;
 /// The most bytes of names and values together that the service takes by default.
 const MAX_BYTES: usize = 8 * 1024;
-/// What no scheme signs and would give the service somebody's session or password.
+/// What would give the service somebody's session or password.
 const CREDENTIALS: [HeaderName; 3] = [
     header::COOKIE,
     header::AUTHORIZATION,
     header::PROXY_AUTHORIZATION,
 ];
 /// What the names of headers that vendors sign with have in common.
-const WEBHOOK_NAMES: [&str; 8] = [
+const WEBHOOK_NAMES: [&str; 11] = [
     "signature",
     "timestamp",
     "hook",
@@ -25,17 +25,21 @@ const WEBHOOK_NAMES: [&str; 8] = [
     "delivery",
     "event",
     "-id",
+    "token",
+    "verification",
+    "content-type",
 ];
 
 /// The headers of a received request, as the service takes them.
 ///
 /// A repeated header stays repeated, in order: a scheme may refuse it for that. `cookie`, `authorization` and
-/// `proxy-authorization` are left out, because no scheme signs them and they are somebody's credentials. A value that
+/// `proxy-authorization` are left out, because they are somebody's credentials. One vendor, monday.com, sends its proof in
+/// `authorization`: add that header to a `VerifyWebhookRequest` of your own. A value that
 /// is not UTF-8 text is left out too, for the wire cannot carry it; no scheme puts one into a header that it reads.
 ///
 /// A delivery that came through many proxies may have more than the 64 headers or 8 KiB that the service takes. Then
 /// every header that looks like one of a webhook by its name is sent (`signature`, `timestamp`, `hook`, `svix`, `hmac`,
-/// `delivery`, `event` or `-id` in it), and of the others those that still fit. If not even the former fit, the service
+/// `delivery`, `event`, `-id`, `token`, `verification` or `content-type` in it), and of the others those that still fit. If not even the former fit, the service
 /// answers INVALID_ARGUMENT with its limits. All headers of one name are sent or none, so that leaving some out never
 /// hides a header that was given twice.
 #[must_use]

@@ -87,4 +87,4 @@ pub use signed::{IdentityProof, Signed};
 /// The canonical gRPC codes.
 pub use tonic::Code;
 pub use value::{Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
-pub use verdict::{Age, Verdict, VersionUse, WebhookVerdict};
+pub use verdict::{Age, Handshake, Verdict, VersionUse, WebhookVerdict};

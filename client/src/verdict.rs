@@ -7,9 +7,12 @@ use std::{
 };
 
 use countersign_proto::v1;
+use http::HeaderMap;
 use prost_types::Timestamp;
 
-use crate::{Decision, Error, Identity, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
+use crate::{
+    Decision, Error, Identity, ProvenPart, Reason, Replay, Shield, Trust, VersionState, headers,
+};
 
 /// Which version of a secret was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,10 +114,42 @@ pub struct WebhookVerdict {
     pub delivery_id: Option<String>,
     /// What the signature really covers. Nothing else of the request is proven.
     pub proven: Vec<ProvenPart>,
+    /// Single fields that it covers besides, such as `query:data.id`.
+    pub proven_fields: Vec<String>,
     /// Whether this delivery was seen before; none on a refusal before that was looked at.
     pub replay: Option<Replay>,
     /// The version that verified; none on a refusal.
     pub version: Option<VersionUse>,
+    /// Set when this is the vendor's question whether the endpoint is yours, and no event: send this response. An
+    /// unsigned one is refused and answered all the same.
+    pub handshake: Option<Handshake>,
+}
+
+/// The HTTP response that a vendor's handshake wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handshake {
+    /// Which of the scheme's handshakes it is.
+    pub name: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl TryFrom<v1::Handshake> for Handshake {
+    type Error = Error;
+
+    fn try_from(wire: v1::Handshake) -> Result<Self, Error> {
+        let status = u16::try_from(wire.status);
+        Ok(Self {
+            name: wire.name,
+            status: status.map_err(|_| Error::IncompleteAnswer { field: "handshake" })?,
+            headers: headers::from_wire(wire.headers)?,
+            body: wire.body.into(),
+        })
+    }
 }
 
 impl WebhookVerdict {
@@ -122,6 +157,12 @@ impl WebhookVerdict {
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.decision == Decision::Allow
+    }
+
+    /// Whether it is a genuine event: verified, and no handshake.
+    #[must_use]
+    pub fn is_event(&self) -> bool {
+        self.is_verified() && self.handshake.is_none()
     }
 
     /// Whether the signature covers this part.
@@ -164,8 +205,10 @@ impl TryFrom<v1::VerifyWebhookResponse> for WebhookVerdict {
             age: wire.age.map(Age::from),
             delivery_id: Some(wire.delivery_id).filter(|id| !id.is_empty()),
             proven,
+            proven_fields: wire.proven_fields,
             replay: Replay::from_wire(wire.replay)?,
             version: wire.version.map(VersionUse::try_from).transpose()?,
+            handshake: wire.handshake.map(Handshake::try_from).transpose()?,
         })
     }
 }

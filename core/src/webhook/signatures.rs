@@ -6,6 +6,9 @@ use crate::{
     key::{Algorithm, MAX_SIGNATURE_BYTES},
 };
 
+/// The most signatures by public keys, each of which is verified on its own.
+const MAX_PUBLIC_KEY_SIGNATURES: usize = 4;
+
 /// Longest key that is sent as it is, in bytes.
 const MAX_TOKEN_BYTES: usize = 512;
 
@@ -67,6 +70,9 @@ impl<'a> Signatures<'a> {
     pub(super) fn add_decoded(&mut self, rules: &TextRules, value: &str) -> Result<(), Reason> {
         for (index, entry) in rules.signature.entries(value).enumerate() {
             if index == MAX_SIGNATURES {
+                return Err(Reason::SignatureMalformed);
+            }
+            if rules.digest.is_public_key() && self.count == MAX_PUBLIC_KEY_SIGNATURES {
                 return Err(Reason::SignatureMalformed);
             }
             let Some(text) = rules.signature.signature_of(entry) else {

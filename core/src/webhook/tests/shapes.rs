@@ -444,6 +444,27 @@ fn public_keys_verify_and_do_not_sign() {
 }
 
 #[test]
+fn a_delivery_costs_few_checks_by_a_public_key() {
+    let rules = "digest = 'ed25519'\nsigned_text = '{body}'\nencoding = 'base64'\n\
+                 signature = { grammar = 'versions', header = 'X-Sig', key = 'v1a' }";
+    let one = format!("v1a,{}", STANDARD.encode([0; 64]));
+    let format = KeyFormat {
+        decoding: KeyDecoding::Hex,
+        ..KeyFormat::default()
+    };
+    let text = format.generated(Algorithm::Ed25519, &Zeroizing::new([7; 32]));
+    let pair = format.decode(Algorithm::Ed25519, &text).unwrap();
+    for (count, reason) in [
+        (4, Reason::SignatureMismatch),
+        (5, Reason::SignatureMalformed),
+    ] {
+        let value = vec![one.as_str(); count].join(" ");
+        let case = Case::of(rules).header("X-Sig", value);
+        assert_eq!(case.verdict(&pair).err(), Some(reason), "{count}");
+    }
+}
+
+#[test]
 fn a_token_in_a_header_binds_the_body_by_its_hash() {
     let rules = "[jws]\nheader = 'X-Token'\nprefix = 'Bearer '\nalgorithm = 'HS256'\n\
                  body_hash_claim = 'hash'\nissued_at_window_secs = 300";
