@@ -471,6 +471,11 @@ impl Run {
             let answered = self.schemes.get_scheme(scheme).await;
             assert!(answered.is_err());
             self.keep("GetScheme", Place::Anywhere, &answered);
+            let scheme = v1::DeleteSchemeRequest { id: name.clone() };
+            let answered = self.schemes.delete_scheme(scheme).await;
+            assert!(answered.is_err());
+            self.keep("DeleteScheme", Place::Anywhere, &answered);
+            self.descriptions(name).await;
             let list = v1::ListSecretsRequest {
                 namespace: escape.clone(),
                 page_token: name.clone(),
@@ -494,6 +499,37 @@ impl Run {
         }
         self.creations(&bad, &escape).await;
         self.gates(&bad).await;
+    }
+
+    /// Descriptions of schemes with the text in the place of each of their values.
+    async fn descriptions(&mut self, bad: &str) {
+        let (_, example) = include_str!("../docs/schemes.md")
+            .split_once("```toml\n")
+            .unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let quoted = format!("{bad:?}").replace("\\u{1b}", "\\u001b");
+        for (at, line) in example.lines().enumerate() {
+            let Some((key, _)) = line.split_once(" = ") else {
+                continue;
+            };
+            // Of what may be any text, the scheme shows it.
+            if matches!(
+                key,
+                "source" | "title" | "description" | "rotation" | "traps"
+            ) {
+                continue;
+            }
+            let mut lines: Vec<_> = example.lines().map(str::to_owned).collect();
+            lines[at] = format!("{key} = {quoted}");
+            let request = v1::CreateSchemeRequest {
+                definition: lines.join("\n"),
+                validate_only: true,
+            };
+            let answered = self.schemes.create_scheme(request).await;
+            if answered.is_err() {
+                self.keep("CreateScheme", Place::Anywhere, &answered);
+            }
+        }
     }
 
     async fn update(&mut self, secret: v1::Secret, path: &str) {

@@ -180,6 +180,13 @@ async fn good_messages(service: &Service) -> BTreeMap<String, Vec<Vec<u8>>> {
     let scheme = v1::GetSchemeRequest {
         id: "kaltalk.token".to_owned(),
     };
+    let create_scheme = v1::CreateSchemeRequest {
+        definition: own_scheme(),
+        validate_only: false,
+    };
+    let delete_scheme = v1::DeleteSchemeRequest {
+        id: "parceldesk.webhook".to_owned(),
+    };
     [
         (
             "Verify",
@@ -204,10 +211,19 @@ async fn good_messages(service: &Service) -> BTreeMap<String, Vec<Vec<u8>>> {
         ("GetSecret", vec![get.encode_to_vec()]),
         ("GetScheme", vec![scheme.encode_to_vec()]),
         ("ListSchemes", vec![Vec::new()]),
+        ("CreateScheme", vec![create_scheme.encode_to_vec()]),
+        ("DeleteScheme", vec![delete_scheme.encode_to_vec()]),
     ]
     .into_iter()
     .map(|(name, messages)| (name.to_owned(), messages))
     .collect()
+}
+
+/// The worked example of the document.
+fn own_scheme() -> String {
+    let document = include_str!("../docs/schemes.md");
+    let (_, example) = document.split_once("```toml\n").unwrap();
+    example.split("```").next().unwrap().to_owned()
 }
 
 async fn service_with_secrets() -> (Service, Channel) {

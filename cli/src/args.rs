@@ -33,7 +33,7 @@ With the demo server running:
 
 Exit codes:
   0   verified, or done
-  1   not verified
+  1   not verified, or refused by the linter
   64  the command, one of its values or a setting is wrong
   65  the store cannot be used with this release and key-encryption key, or is damaged
   69  no server, no answer, or overloaded; for serve and dev: the port, the data directory or its
@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Sign or check a webhook delivery
     Webhook(WebhookArgs),
-    /// Look at the catalogue of schemes
+    /// Look at the catalogue of schemes, and add schemes of your own
     Scheme(SchemeArgs),
     /// Ask whether a server serves
     Health(HealthArgs),
@@ -177,6 +177,10 @@ mod tests {
             "countersign webhook verify a/b --headers-file - --body {}",
             "countersign webhook verify a/b -H a:b -H a:c --body-file b",
             "countersign scheme show chatwoot.identity",
+            "countersign scheme show chatwoot.identity --definition",
+            "countersign scheme lint acme.toml --json",
+            "countersign scheme create acme.toml --dry-run",
+            "countersign scheme delete acme.webhook",
             "countersign health --server http://localhost:1",
             "countersign config check --config x.toml",
             "countersign completions bash",

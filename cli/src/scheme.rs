@@ -1,6 +1,8 @@
 //! `scheme`: the catalogue.
 
-use std::io::Write;
+mod own;
+
+use std::{io::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use countersign_client::v1;
@@ -32,15 +34,63 @@ enum SchemeCommand {
     Show {
         /// Id of the scheme
         id: String,
+        /// Print its description instead, as `scheme create` takes it under another vendor
+        #[arg(long)]
+        definition: bool,
         #[command(flatten)]
         connection: Connection,
     },
+    /// Add a scheme of your own from its description
+    #[command(after_help = CREATE_HELP)]
+    Create {
+        /// The description in TOML; - reads standard input
+        file: PathBuf,
+        /// Only lint it and run its vectors
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Remove a scheme of your own that no secret uses
+    #[command(after_help = "Example:\n  countersign scheme delete acme.webhook")]
+    Delete {
+        /// Id of the scheme
+        id: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Check a description and run its vectors, without a server; exits 1 if it would be refused
+    #[command(after_help = "Example:\n  countersign scheme lint acme.toml")]
+    Lint {
+        /// The description in TOML; - reads standard input
+        file: PathBuf,
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
+
+const CREATE_HELP: &str = "\
+Examples:
+  countersign scheme show github.webhook --definition > acme.toml
+  countersign scheme lint acme.toml
+  countersign scheme create acme.toml";
 
 pub(crate) async fn run(args: SchemeArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match args.command {
         SchemeCommand::List { connection } => list(&connection, out).await?,
-        SchemeCommand::Show { id, connection } => show(&id, &connection, out).await?,
+        SchemeCommand::Show {
+            id,
+            definition,
+            connection,
+        } => show(&id, definition, &connection, out).await?,
+        SchemeCommand::Create {
+            file,
+            dry_run,
+            connection,
+        } => own::create(&file, dry_run, &connection, out).await?,
+        SchemeCommand::Delete { id, connection } => own::delete(&id, &connection, out).await?,
+        SchemeCommand::Lint { file, json } => return own::lint(&file, json, out),
     }
     Ok(Exit::Ok)
 }
@@ -59,8 +109,17 @@ async fn list(connection: &Connection, out: &mut dyn Write) -> anyhow::Result<()
     Ok(())
 }
 
-async fn show(id: &str, connection: &Connection, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn show(
+    id: &str,
+    definition: bool,
+    connection: &Connection,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let scheme = connection.connect().await?.get_scheme(id).await?;
+    if definition {
+        out.write_all(scheme.definition.as_bytes())?;
+        return Ok(());
+    }
     if connection.json {
         return json::print(&json::scheme(&scheme), out);
     }

@@ -218,6 +218,37 @@ impl Client {
         required(answer.scheme, "scheme")
     }
 
+    /// Adds a scheme of one's own from its description. The same description again answers the same.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call. Where the linter refuses, the call's status names each finding.
+    pub async fn create_scheme(
+        &self,
+        request: v1::CreateSchemeRequest,
+    ) -> Result<v1::CreateSchemeResponse, Error> {
+        let mut service = self.schemes();
+        self.caller
+            .once(request, |request| async move {
+                service.create_scheme(request).await
+            })
+            .await
+    }
+
+    /// Removes a scheme of one's own that no secret uses.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call.
+    pub async fn delete_scheme(&self, id: impl Into<String>) -> Result<(), Error> {
+        let mut service = self.schemes();
+        let request = v1::DeleteSchemeRequest { id: id.into() };
+        self.caller
+            .once(request, |request| async move {
+                service.delete_scheme(request).await
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Whether the service says that it can serve. A server that is starting or stopping answers false.
     ///
     /// # Errors
@@ -244,5 +275,6 @@ impl Client {
 
     fn schemes(&self) -> SchemeServiceClient<Channel> {
         SchemeServiceClient::new(self.caller.channel.clone())
+            .max_decoding_message_size(MAX_PAGE_BYTES)
     }
 }

@@ -37,10 +37,48 @@ impl Catalogue {
         self.schemes.get(id)
     }
 
+    /// Whether a scheme is of this vendor.
+    #[must_use]
+    pub fn has_vendor(&self, vendor: &str) -> bool {
+        self.iter()
+            .any(|scheme| scheme.id.split('.').next() == Some(vendor))
+    }
+
     /// All schemes, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Scheme>> {
         self.schemes.values()
     }
+}
+
+/// The description of a built-in scheme as a file of its own: its vendor's file without the other schemes, and
+/// without `shares_key_with`, which no scheme of one's own has. Once its vendor is another one it can be added.
+#[must_use]
+pub fn definition(id: &str) -> Option<String> {
+    let text = FILES.iter().find_map(|text| {
+        let file = VendorFile::parse(text).ok()?;
+        let index = file.ids().position(|each| each == id)?;
+        Some((text, index))
+    });
+    let (text, index) = text?;
+    let mut parts = text.split(SCHEME_HEADING);
+    let head = parts.next()?;
+    let entry = parts.nth(index)?;
+    Some(without_sharing(head) + SCHEME_HEADING + without_sharing(entry).trim_end() + "\n")
+}
+
+const SCHEME_HEADING: &str = "[[scheme]]\n";
+
+fn without_sharing(text: &str) -> String {
+    let mut kept = String::new();
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        inside |= line.starts_with("shares_key_with");
+        if !inside {
+            kept.push_str(line);
+        }
+        inside &= !line.contains(']');
+    }
+    kept
 }
 
 /// The test vectors of the built-in schemes, each with the id of its scheme.

@@ -61,6 +61,42 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 26] = [
+        Self::SignatureMismatch,
+        Self::SignatureMissing,
+        Self::SignatureMalformed,
+        Self::TimestampMissing,
+        Self::TimestampMalformed,
+        Self::TimestampTooOld,
+        Self::TimestampInFuture,
+        Self::HeaderMissing,
+        Self::HeaderAmbiguous,
+        Self::IdMalformed,
+        Self::ProofMissing,
+        Self::TokenMalformed,
+        Self::TokenAlgorithm,
+        Self::TokenHeader,
+        Self::TokenExpired,
+        Self::TokenNotYetValid,
+        Self::TokenLifetime,
+        Self::ClaimMissing,
+        Self::ClaimInvalid,
+        Self::SubjectMismatch,
+        Self::Replayed,
+        Self::NoLiveVersion,
+        Self::HeaderInvalid,
+        Self::BodyMalformed,
+        Self::BodyUnsigned,
+        Self::Handshake,
+    ];
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The name on the wire, without its prefix: `SIGNATURE_MISMATCH`.
     #[must_use]
     pub fn name(self) -> &'static str {

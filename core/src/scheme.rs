@@ -10,6 +10,7 @@ use crate::{
     hash::{HashRules, ResourceRules},
     key::{Algorithm, Key, KeyDecoding, KeyFormat, KeyFormatError},
     key_policy::{MIN_KEY_BYTES, MIN_TOKEN_KEY_BYTES},
+    lint::Accepted,
     template::Template,
     token::{Kid, RulesError, TokenRules},
     webhook::{ProofRules, WebhookRules},
@@ -55,6 +56,8 @@ pub struct Scheme {
     pub parameters: BTreeMap<String, String>,
     /// Values that a secret of this scheme may have, with what they are.
     pub optional_parameters: BTreeMap<String, String>,
+    /// The linter's findings that the description accepts, each with the reason why.
+    pub accept: Accepted,
     /// How proofs are made and checked.
     pub rules: Rules,
 }
@@ -88,6 +91,7 @@ pub enum Rules {
 #[serde(deny_unknown_fields)]
 pub(crate) struct VendorFile {
     vendor: String,
+    #[serde(default)]
     source: String,
     pub(crate) scheme: Vec<SchemeEntry>,
 }
@@ -114,6 +118,8 @@ pub(crate) struct SchemeEntry {
     parameters: BTreeMap<String, String>,
     #[serde(default)]
     optional_parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    accept: Accepted,
     identity_hash: Option<HashRules>,
     identity_token: Option<TokenRules>,
     webhook: Option<WebhookRules>,
@@ -142,6 +148,22 @@ pub enum SchemeError {
 impl VendorFile {
     pub(crate) fn parse(text: &str) -> Result<Self, SchemeError> {
         toml::from_str(text).map_err(|error| SchemeError::Syntax(error.to_string()))
+    }
+
+    /// What the ids of its schemes are made of, each with its field.
+    pub(crate) fn id_parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let kinds = self
+            .scheme
+            .iter()
+            .map(|entry| ("kind", entry.kind.as_str()));
+        std::iter::once(("vendor", self.vendor.as_str())).chain(kinds)
+    }
+
+    /// The ids of its schemes, in their order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = String> {
+        self.scheme
+            .iter()
+            .map(|entry| format!("{}.{}", self.vendor, entry.kind))
     }
 
     /// The schemes of the file, with their vectors.
@@ -195,6 +217,7 @@ impl SchemeEntry {
             shares_key_with: self.shares_key_with,
             parameters: self.parameters,
             optional_parameters: self.optional_parameters,
+            accept: self.accept,
             rules,
         };
         if !scheme.key.fits(scheme.algorithm()) {

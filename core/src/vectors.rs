@@ -1,10 +1,15 @@
 //! Test vectors that stand inside the scheme files: published or derived, good and bad. Core's tests run them in
 //! process, the end-to-end tests over the wire.
 
+mod delivery;
+mod run;
+
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
+
+pub use self::run::VectorFailure;
 
 /// One vector. Which fields are set depends on the purpose of its scheme.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,6 +18,7 @@ pub struct Vector {
     /// What the vector shows, in lower case with dashes.
     pub name: String,
     /// Where it comes from.
+    #[serde(default)]
     pub source: String,
     /// The key as the vendor shows it.
     pub key: String,

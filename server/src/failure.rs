@@ -60,6 +60,12 @@ error_reasons! {
     SecretNotFound = "SECRET_NOT_FOUND", NotFound, "no such secret, or not for this caller; ListSecrets has the names";
     VersionNotFound = "VERSION_NOT_FOUND", NotFound, "the secret has no such version; GetSecret has the numbers";
     SchemeNotFound = "SCHEME_NOT_FOUND", NotFound, "no such scheme; ListSchemes has the ids";
+    SchemeRefused = "SCHEME_REFUSED", InvalidArgument, "the description of the scheme cannot be read, or the linter or one of its own vectors refuses it";
+    SchemeExists = "SCHEME_EXISTS", AlreadyExists, "the id of the scheme belongs to another description or its vendor is built in; take another";
+    SchemeBuiltIn = "SCHEME_BUILT_IN", FailedPrecondition, "the scheme is built in and cannot be deleted";
+    SchemeInUse = "SCHEME_IN_USE", FailedPrecondition, "a secret has this scheme; delete its secrets first";
+    TooManySchemes = "TOO_MANY_SCHEMES", ResourceExhausted, "there are as many schemes of your own as limits.max_schemes allows; delete one, or raise it";
+    SchemeCorrupt = "SCHEME_CORRUPT", DataLoss, "the stored scheme is damaged; restore a backup, or delete its secrets and then the scheme";
     SecretExists = "SECRET_EXISTS", AlreadyExists, "the name is in use; take another, or rotate the secret that has it";
     RequestIdConflict = "REQUEST_ID_CONFLICT", AlreadyExists, "the request_id was used with other arguments; take a new one for a new change";
     RequestIdExpired = "REQUEST_ID_EXPIRED", FailedPrecondition, "the request_id was used more than 24 hours ago, or its secret was deleted";
@@ -87,6 +93,8 @@ pub struct Failure {
     reason: ErrorReason,
     message: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
+    /// What is wrong with the field where it is several things.
+    violations: Vec<String>,
 }
 
 impl Failure {
@@ -101,6 +109,7 @@ impl Failure {
             reason,
             message: message.into(),
             field: None,
+            violations: Vec::new(),
         }
     }
 
@@ -116,6 +125,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn at(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Names each thing that is wrong with the field.
+    #[must_use]
+    pub(crate) fn listing(mut self, violations: Vec<String>) -> Self {
+        self.violations = violations;
         self
     }
 
@@ -140,13 +156,20 @@ impl From<Failure> for Status {
         let code = failure.reason.code();
         let mut details = ErrorDetails::with_error_info(failure.reason.as_str(), DOMAIN, []);
         if let Some(field) = &failure.field {
-            details.add_bad_request_violation(field.clone(), failure.message.clone());
+            if failure.violations.is_empty() {
+                details.add_bad_request_violation(field.clone(), failure.message.clone());
+            }
+            for violation in &failure.violations {
+                details.add_bad_request_violation(field.clone(), violation.clone());
+            }
         }
         match code {
             Code::FailedPrecondition => {
                 let kind = failure.reason.as_str();
                 details.add_precondition_failure_violation(kind, "", failure.message.clone());
             }
+            // Waiting makes no room for another scheme.
+            _ if failure.reason == ErrorReason::TooManySchemes => {}
             Code::ResourceExhausted | Code::Unavailable => {
                 details.set_retry_info(Some(Duration::from_millis(100)));
             }

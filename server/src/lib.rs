@@ -4,6 +4,7 @@
 //! `ring` in memory → answer. A change's way: `service` → `store` (one transaction on the writer thread, which a
 //! caller cannot cancel) → `ring` → answer.
 
+mod catalogue;
 mod clock;
 pub mod config;
 mod convert;

@@ -12,11 +12,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use countersign_core::{
-    Catalogue, Secret, SecretName, Timestamp,
+    Secret, SecretName, Timestamp,
     policy::{Policy, ReplayPolicy},
     secret::KeyVersion,
 };
 
+use crate::catalogue::Schemes;
 use crate::store::{SecretRecord, Settings, UseTimes, VersionRecord};
 
 /// A change copies one of these, so more of them make changes cheaper.
@@ -57,6 +58,7 @@ pub(crate) enum Absent {
 
 /// All secrets by name.
 pub(crate) struct KeyRing {
+    schemes: Arc<Schemes>,
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
     /// The names in order, for lists alone.
@@ -68,8 +70,9 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     /// A ring without secrets.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(schemes: Arc<Schemes>) -> Self {
         Self {
+            schemes,
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
             names: RwLock::default(),
@@ -91,7 +94,7 @@ impl KeyRing {
         broken.extend(corrupt);
         for record in records {
             let name = record.name.clone();
-            if let Some(entry) = Entry::new(record, None, now) {
+            if let Some(entry) = Entry::new(&self.schemes, record, None, now) {
                 shards[self.shard_of(name.as_str())].insert(name.clone(), Arc::new(entry));
                 names.insert(name);
             } else {
@@ -123,7 +126,7 @@ impl KeyRing {
         let name = record.name.clone();
         let old = self.secret(name.as_str()).ok();
         let since = record.update_time;
-        let Some(entry) = Entry::new(record, old.as_deref(), since) else {
+        let Some(entry) = Entry::new(&self.schemes, record, old.as_deref(), since) else {
             tracing::error!(secret = %name, "the scheme or a key of the secret is not understood");
             self.remove(&name);
             write(&self.corrupt).insert(name);
@@ -218,8 +221,13 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 impl Entry {
     /// Prepares the keys of a record, whose deliveries the replay record knows from `since` unless it knew them
     /// before. `None` when its scheme is unknown or a key does not decode.
-    fn new(mut record: SecretRecord, old: Option<&Self>, since: Timestamp) -> Option<Self> {
-        let scheme = Catalogue::builtin().scheme(&record.scheme)?.clone();
+    fn new(
+        schemes: &Schemes,
+        mut record: SecretRecord,
+        old: Option<&Self>,
+        since: Timestamp,
+    ) -> Option<Self> {
+        let scheme = schemes.scheme(&record.scheme)?.scheme;
         let mut keys = Vec::with_capacity(record.versions.len());
         for version in &record.versions {
             let Some(text) = &version.key else { continue };

@@ -62,6 +62,8 @@ pub(crate) enum Domain {
     Arguments,
     /// The rows of a secret.
     Rows,
+    /// The row of a scheme.
+    Scheme,
 }
 
 /// Sealing failed or the text does not open. It says nothing about the text.
@@ -153,6 +155,7 @@ impl Seal {
             Domain::Key => 1,
             Domain::Arguments => 2,
             Domain::Rows => 3,
+            Domain::Scheme => 4,
         }]);
         for part in parts {
             mac.update(&length(part));

@@ -20,6 +20,7 @@ use tonic::{
 use tonic_health::server::HealthReporter;
 
 use crate::{
+    catalogue::Schemes as Catalogue,
     clock::Clock,
     config::{Config, Limits, Tls},
     front::FrontLayer,
@@ -38,6 +39,9 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The largest control-plane request.
 const MAX_CHANGE_BYTES: usize = 64 * 1024;
+
+/// The largest request with a description of a scheme: the longest description, and room to say that it is too long.
+const MAX_SCHEME_BYTES: usize = countersign_core::own::MAX_DEFINITION_BYTES + 16 * 1024;
 
 /// Changes that wait for the writer before further ones are shed.
 const CHANGE_QUEUE: usize = 1024;
@@ -198,14 +202,22 @@ fn open(
         },
         queue: CHANGE_QUEUE,
     };
-    let ring = Arc::new(KeyRing::new());
-    let published = ring.clone();
-    let opened = Store::open(options, move |change| match change {
-        Published::Changed(record) => published.publish(SecretRecord::clone(&record)),
-        Published::Deleted(name) => published.remove(&name),
+    let schemes = Arc::new(Catalogue::default());
+    let ring = Arc::new(KeyRing::new(schemes.clone()));
+    let published = (ring.clone(), schemes.clone());
+    let opened = Store::open(options, move |change| {
+        let (ring, schemes) = &published;
+        match change {
+            Published::Changed(record) => ring.publish(SecretRecord::clone(&record)),
+            Published::Deleted(name) => ring.remove(&name),
+            Published::SchemeCreated(record) => schemes.publish(&record),
+            Published::SchemeDeleted(id) => schemes.remove(&id),
+        }
     })?;
+    schemes.load(opened.schemes);
     ring.load(opened.records, opened.corrupt, clock.now());
     Ok(Arc::new(Shared {
+        schemes,
         ring,
         store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
@@ -266,7 +278,11 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
                 .max_decoding_message_size(MAX_CHANGE_BYTES)
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
         )
-        .add_service(SchemeServiceServer::new(Schemes).max_decoding_message_size(MAX_CHANGE_BYTES));
+        .add_service(
+            SchemeServiceServer::new(Schemes(shared.clone()))
+                .max_decoding_message_size(MAX_SCHEME_BYTES)
+                .max_encoding_message_size(MAX_ANSWER_BYTES),
+        );
     if reflection {
         let builder = || {
             tonic_reflection::server::Builder::configure()

@@ -8,6 +8,7 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    catalogue::{self, Known},
     clock::Clock,
     config::Limits,
     failure::{ErrorReason, Failure},
@@ -33,6 +34,7 @@ pub enum KeyPolicy {
 
 /// What all services share.
 pub(crate) struct Shared {
+    pub schemes: Arc<catalogue::Schemes>,
     pub ring: Arc<KeyRing>,
     pub store: Store,
     pub replay: ReplayRecord,
@@ -48,6 +50,11 @@ impl Shared {
             Absent::Unknown => Failure::new(ErrorReason::SecretNotFound),
             Absent::Corrupt => Failure::new(ErrorReason::SecretCorrupt),
         })
+    }
+
+    /// A scheme, built in or an operator's own.
+    fn scheme(&self, id: &str) -> Option<Known> {
+        self.schemes.scheme(id)
     }
 
     /// Writes the times of use that are not in the store yet.

@@ -1,4 +1,4 @@
-//! The embedded store: secrets, versions, requests and audit in one SQLite file that one process holds.
+//! The embedded store: secrets, versions, requests, schemes and audit in one SQLite file that one process holds.
 //!
 //! Invariant: a change, its audit row and its idempotency row are one transaction; a change that fails leaves the
 //! file and the memory of the service as they were.
@@ -14,6 +14,7 @@ mod records;
 mod requests;
 mod rows;
 mod schema;
+mod schemes;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -38,8 +39,8 @@ pub use self::{
     error::{ChangeError, OpenError},
     open::StoreOptions,
     records::{
-        AuditRow, Caller, NewKey, NewSecret, Outcome, Published, RequestId, Rotate, SecretRecord,
-        Settings, UseTimes, VersionRecord,
+        AuditRow, Caller, NewKey, NewScheme, NewSecret, Outcome, Published, RequestId, Rotate,
+        SchemeRecord, SecretRecord, Settings, UseTimes, VersionRecord,
     },
 };
 use self::{
@@ -62,6 +63,8 @@ pub struct Store {
 pub struct Opened {
     /// The store.
     pub store: Store,
+    /// All schemes of the operators' own, by id.
+    pub schemes: Vec<SchemeRecord>,
     /// All secrets that are not deleted, by name.
     pub records: Vec<SecretRecord>,
     /// Secrets that are damaged or were edited behind the store's back; they do not serve. One whose key does not
@@ -93,6 +96,7 @@ impl Store {
         };
         Ok(Opened {
             store,
+            schemes: loaded.schemes,
             records: loaded.records,
             corrupt: loaded.corrupt,
         })
@@ -109,8 +113,8 @@ impl Store {
     /// given again.
     ///
     /// # Errors
-    /// [`ChangeError::NameTaken`], [`ChangeError::KeyReused`], [`ChangeError::RequestIdConflict`],
-    /// [`ChangeError::RequestIdExpired`], or the store's own.
+    /// [`ChangeError::NameTaken`], [`ChangeError::KeyReused`], [`ChangeError::SchemeNotFound`],
+    /// [`ChangeError::RequestIdConflict`], [`ChangeError::RequestIdExpired`], or the store's own.
     pub async fn create(
         &self,
         caller: Caller,
@@ -249,6 +253,29 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Adds a scheme of an operator's own, or answers the one that was added with the same description.
+    ///
+    /// # Errors
+    /// [`ChangeError::SchemeTaken`], [`ChangeError::TooManySchemes`], [`ChangeError::SchemeCorrupt`], or the store's
+    /// own.
+    pub async fn create_scheme(
+        &self,
+        caller: Caller,
+        new: NewScheme,
+    ) -> Result<Arc<SchemeRecord>, ChangeError> {
+        self.submit(move |writer| writer.change(|change| schemes::create(change, &caller, new)))
+            .await
+    }
+
+    /// Removes a scheme of an operator's own that no secret uses.
+    ///
+    /// # Errors
+    /// [`ChangeError::SchemeNotFound`], [`ChangeError::SchemeInUse`], or the store's own.
+    pub async fn delete_scheme(&self, caller: Caller, id: String) -> Result<(), ChangeError> {
+        self.submit(move |writer| writer.change(|change| schemes::delete(change, &caller, &id)))
+            .await
     }
 
     /// The id of a secret's scheme, also of one whose keys do not open.

@@ -295,6 +295,12 @@ impl TextRules {
         self.timestamp.as_ref().and_then(|rule| rule.form)
     }
 
+    /// What one of the signed texts covers.
+    #[must_use]
+    pub fn proven_by(&self, text: &Template) -> Proven {
+        Proven::by(self, text)
+    }
+
     /// Whether a variable of some kind stands in any of the signed texts.
     pub fn any_variable(&self, is: impl Fn(&Variable) -> bool) -> bool {
         self.signed_text

@@ -45,6 +45,8 @@ pub struct Limits {
     pub default_grace: Duration,
     /// Deliveries remembered to tell replays.
     pub replay_capacity: usize,
+    /// Schemes of the operators' own.
+    pub max_schemes: usize,
     /// How often the times of last use are written to the store.
     pub use_flush: Duration,
 }
@@ -67,6 +69,7 @@ impl Limits {
         max_grace: Duration::from_secs(30 * 24 * 60 * 60),
         default_grace: Duration::from_secs(24 * 60 * 60),
         replay_capacity: 1_000_000,
+        max_schemes: 1000,
         use_flush: Duration::from_secs(60),
     };
 
@@ -115,6 +118,7 @@ impl Limits {
                 default.replay_capacity,
                 1..=100_000_000,
             ),
+            max_schemes: size("limits.max_schemes", default.max_schemes, 0..=1000),
             ..default
         };
         let limits = sizes.read_streams_and_times(source);

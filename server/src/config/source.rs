@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 25] = [
+pub const KEYS: [&str; 26] = [
     "listen",
     "data_dir",
     "reflection",
@@ -42,6 +42,7 @@ pub const KEYS: [&str; 25] = [
     "limits.max_grace",
     "limits.default_grace",
     "limits.replay_capacity",
+    "limits.max_schemes",
     "limits.use_flush",
 ];
 

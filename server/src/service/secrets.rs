@@ -17,7 +17,8 @@ use countersign_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use self::wire::{change_failure, entry_to_wire};
+pub(super) use self::wire::change_failure;
+use self::wire::entry_to_wire;
 use super::{Shared, settings};
 use crate::{convert, failure::Failure, gate::RequestId, store::Caller};
 
@@ -119,7 +120,7 @@ impl SecretService for ControlPlane {
     }
 }
 
-fn caller<T>(request: &Request<T>) -> Caller {
+pub(super) fn caller<T>(request: &Request<T>) -> Caller {
     Caller {
         principal: crate::gate::principal(request),
         rpc_id: RequestId::of(request).to_string(),

@@ -16,10 +16,14 @@ use super::{
 };
 use crate::seal::Domain;
 
+/// A tag as it is stored.
+type Tag = Option<Vec<u8>>;
+
 impl Rows<'_> {
     /// Binds the rows of a secret as they are now. Whoever calls it has checked them before changing them.
     pub(super) fn bind(&self, id: i64) -> Result<(), Fault> {
-        let tag = self.tag(&self.unchecked_record(id)?);
+        let (_, scheme_tag) = self.tags(id)?;
+        let tag = self.tag(&self.unchecked_record(id)?, scheme_tag.as_deref());
         let sql = "UPDATE secrets SET tag = ?2 WHERE id = ?1";
         self.connection
             .prepare_cached(sql)?
@@ -29,12 +33,9 @@ impl Rows<'_> {
 
     /// Refuses rows that were edited by anyone else.
     pub(super) fn check_binding(&self, record: &SecretRecord) -> Result<(), Fault> {
-        let sql = "SELECT tag FROM secrets WHERE id = ?1";
-        let stored: Option<Vec<u8>> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([record.id], |row| row.get(0))?;
-        let is_bound = stored.is_some_and(|tag| bool::from(tag.ct_eq(&self.tag(record))));
+        let (stored, scheme_tag) = self.tags(record.id)?;
+        let tag = self.tag(record, scheme_tag.as_deref());
+        let is_bound = stored.is_some_and(|stored| bool::from(stored.ct_eq(&tag)));
         if is_bound {
             Ok(())
         } else {
@@ -42,8 +43,22 @@ impl Rows<'_> {
         }
     }
 
-    fn tag(&self, record: &SecretRecord) -> [u8; 32] {
-        self.seal.fingerprint(Domain::Rows, &[&bound(record)])
+    /// The stored tag of a secret, and that of its scheme if it is an operator's own.
+    fn tags(&self, id: i64) -> Result<(Tag, Tag), Fault> {
+        let sql = "SELECT secrets.tag, schemes.tag
+                   FROM secrets LEFT JOIN schemes ON schemes.id = secrets.scheme
+                   WHERE secrets.id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
+    /// With the tag of its scheme, a secret does not open under another description of the same id.
+    fn tag(&self, record: &SecretRecord, scheme_tag: Option<&[u8]>) -> [u8; 32] {
+        let bound = bound(record);
+        let parts: Vec<_> = std::iter::once(bound.as_slice())
+            .chain(scheme_tag)
+            .collect();
+        self.seal.fingerprint(Domain::Rows, &parts)
     }
 }
 

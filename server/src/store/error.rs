@@ -82,6 +82,21 @@ pub enum ChangeError {
     /// The secret has another scheme than the one that the key was made for.
     #[error("the secret has another scheme")]
     SchemeMismatch,
+    /// Another description has the id of the scheme.
+    #[error("the id of the scheme is in use")]
+    SchemeTaken,
+    /// There is no such scheme of an operator's own, or it is another one by now.
+    #[error("there is no such scheme")]
+    SchemeNotFound,
+    /// A secret has the scheme.
+    #[error("a secret uses the scheme")]
+    SchemeInUse,
+    /// There are as many schemes as there may be.
+    #[error("there are too many schemes")]
+    TooManySchemes,
+    /// The stored scheme was edited or is damaged.
+    #[error("the stored scheme is damaged")]
+    SchemeCorrupt,
     /// Too many changes wait.
     #[error("too many changes are waiting")]
     Busy,

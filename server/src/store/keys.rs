@@ -10,7 +10,7 @@ use super::{
     requests::{Answer, Asked},
     rows::{Named, place},
     text::Word,
-    writer::{Change, Done},
+    writer::{Change, Done, Subject},
 };
 use crate::seal::{Kind, Place};
 
@@ -27,6 +27,9 @@ pub(super) fn create(
         return Ok(Done::RollBack(answer));
     }
     let rows = &change.rows;
+    if let Some(revision) = new.scheme_revision {
+        rows.check_scheme(&new.scheme, revision)?;
+    }
     if matches!(rows.named(&new.name)?, Named::Secret(_)) {
         return Err(ChangeError::NameTaken.into());
     }
@@ -118,7 +121,7 @@ impl Change<'_> {
         self.audit(
             &asked.caller,
             asked.method,
-            &record.name,
+            Subject::Secret(&record.name),
             Some(version),
             &detail,
         )?;

@@ -12,7 +12,7 @@ use super::{
     Caller, ChangeError, Published, SecretRecord, Settings,
     error::Fault,
     rows::number,
-    writer::{Change, Done},
+    writer::{Change, Done, Subject},
 };
 
 type Changed = Result<Done<Arc<SecretRecord>>, Fault>;
@@ -35,7 +35,7 @@ pub(super) fn step(
     }
     rows.write_lives(id, &before, &after)?;
     rows.touch(id, change.n)?;
-    change.audit(caller, method, name, Some(version), "")?;
+    change.audit(caller, method, Subject::Secret(name), Some(version), "")?;
     publish(rows.record(id)?)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn update(
     }
     rows.write_settings(id, &edit.settings)?;
     rows.touch(id, change.n)?;
-    change.audit(caller, "UpdateSecret", name, None, "")?;
+    change.audit(caller, "UpdateSecret", Subject::Secret(name), None, "")?;
     let record = rows.record(id)?;
     if edit.validate_only {
         return Ok(Done::RollBack(Arc::new(record)));
@@ -92,7 +92,7 @@ pub(super) fn delete(
         return Err(ChangeError::LiveVersionsNeedForce.into());
     }
     erase(change, id)?;
-    change.audit(caller, "DeleteSecret", name, None, "")?;
+    change.audit(caller, "DeleteSecret", Subject::Secret(name), None, "")?;
     Ok(Done::Commit {
         answer: (),
         publish: vec![Published::Deleted(name.clone())],

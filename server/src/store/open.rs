@@ -11,9 +11,9 @@ use countersign_core::{SecretName, rotation::RotationLimits};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    OpenError, Published, SecretRecord,
+    OpenError, Published, SchemeRecord, SecretRecord,
     rows::Rows,
-    schema,
+    schema, schemes,
     writer::{Settled, Writer},
 };
 use crate::{Clock, seal::Kek};
@@ -53,6 +53,7 @@ pub struct StoreOptions {
 /// The writer of an opened store and what it loaded.
 pub(super) struct Loaded {
     pub(super) writer: Writer,
+    pub(super) schemes: Vec<SchemeRecord>,
     pub(super) records: Vec<SecretRecord>,
     pub(super) corrupt: Vec<SecretName>,
 }
@@ -75,6 +76,7 @@ pub(super) fn open(
         seal: &seal,
         now: options.clock.now(),
     };
+    let schemes = schemes::load(&rows)?;
     let (records, corrupt) = load(&rows)?;
     drop(transaction);
     let settled = Settled {
@@ -84,6 +86,7 @@ pub(super) fn open(
     };
     Ok(Loaded {
         writer: Writer::new(connection, settled, publish, lock),
+        schemes,
         records,
         corrupt,
     })

@@ -100,6 +100,32 @@ impl fmt::Debug for NewKey {
     }
 }
 
+/// A scheme of an operator's own. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemeRecord {
+    /// `vendor.kind`.
+    pub id: String,
+    /// The description.
+    pub definition: String,
+    /// When it was added.
+    pub create_time: Timestamp,
+    /// The number of the change that added it; tells it from an earlier one of the same id.
+    pub revision: u64,
+}
+
+/// A scheme to add.
+#[derive(Debug)]
+pub struct NewScheme {
+    /// `vendor.kind`.
+    pub id: String,
+    /// The description.
+    pub definition: String,
+    /// As many there may be.
+    pub max_schemes: usize,
+    /// Check everything, write nothing.
+    pub validate_only: bool,
+}
+
 /// A secret to create.
 #[derive(Debug)]
 pub struct NewSecret {
@@ -107,6 +133,8 @@ pub struct NewSecret {
     pub name: SecretName,
     /// Id of its scheme.
     pub scheme: String,
+    /// [`SchemeRecord::revision`] of the scheme; `None` if it is built in.
+    pub scheme_revision: Option<u64>,
     /// What the operator chose.
     pub settings: Settings,
     /// The key of its first version.
@@ -166,6 +194,10 @@ pub enum Published {
     Changed(Arc<SecretRecord>),
     /// The secret of this name is gone.
     Deleted(SecretName),
+    /// There is a new scheme.
+    SchemeCreated(Arc<SchemeRecord>),
+    /// The scheme of this id is gone.
+    SchemeDeleted(String),
 }
 
 /// When a version was last used, to be merged with what is stored.
@@ -194,8 +226,10 @@ pub struct AuditRow {
     pub rpc_id: String,
     /// Name of the RPC's method.
     pub method: String,
-    /// Name of the secret.
+    /// Name of the secret; empty where a scheme was changed.
     pub secret: String,
+    /// Id of the scheme that was added or removed.
+    pub scheme: Option<String>,
     /// Number of the version, where one was made or changed.
     pub version: Option<u32>,
     /// How: the ending of a rotation, where the key came from, remarks on it.

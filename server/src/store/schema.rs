@@ -6,7 +6,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::OpenError;
 use crate::seal::{DeploymentId, Kek, Seal};
 
-const STEPS: [&str; 1] = [include_str!("schema/0001.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// "CSGN": marks the database file as a Countersign store.
 const APPLICATION_ID: i64 = 0x4353_474e;

@@ -5,6 +5,7 @@ mod changes;
 mod failures;
 mod opening;
 mod requests;
+mod schemes;
 mod upkeep;
 
 use std::{
@@ -138,6 +139,7 @@ fn follow(memory: &Memory) -> impl FnMut(Published) + Send + 'static {
         match published {
             Published::Changed(record) => memory.insert(record.name.clone(), record),
             Published::Deleted(name) => memory.remove(&name),
+            Published::SchemeCreated(_) | Published::SchemeDeleted(_) => None,
         };
     }
 }
@@ -186,6 +188,7 @@ fn secret(text: &str, scheme: &str, key: NewKey) -> NewSecret {
     NewSecret {
         name: name(text),
         scheme: scheme.to_owned(),
+        scheme_revision: None,
         settings: Settings::default(),
         key,
     }

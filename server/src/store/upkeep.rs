@@ -98,7 +98,7 @@ pub(super) fn audit_rows(
     after: u64,
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditRow>> {
-    let sql = "SELECT n, time, principal, rpc_id, method, secret, version, detail, outcome
+    let sql = "SELECT n, time, principal, rpc_id, method, secret, scheme, version, detail, outcome
                FROM audit WHERE n > ?1 ORDER BY n LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![number(after), limit], audit_row)?;
@@ -113,6 +113,7 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         rpc_id: row.get("rpc_id")?,
         method: row.get("method")?,
         secret: row.get("secret")?,
+        scheme: row.get("scheme")?,
         version: row.get("version")?,
         detail: row.get("detail")?,
         outcome: row.get("outcome")?,

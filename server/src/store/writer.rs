@@ -43,6 +43,13 @@ pub(super) struct Change<'a> {
     pub(super) n: u64,
 }
 
+/// What a change was of.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'a> {
+    Secret(&'a SecretName),
+    Scheme(&'a str),
+}
+
 /// How a transaction ends that did not fail.
 pub(super) enum Done<T> {
     Commit { answer: T, publish: Vec<Published> },
@@ -201,20 +208,25 @@ impl Change<'_> {
         &self,
         caller: &Caller,
         method: &str,
-        secret: &SecretName,
+        subject: Subject<'_>,
         version: Option<u32>,
         detail: &str,
     ) -> Result<(), Fault> {
         let sql = "INSERT INTO audit
-                       (n, time, principal, rpc_id, method, secret, version, detail, outcome)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'ok')";
+                       (n, time, principal, rpc_id, method, secret, scheme, version, detail, outcome)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'ok')";
+        let (secret, scheme) = match subject {
+            Subject::Secret(name) => (name.as_str(), None),
+            Subject::Scheme(id) => ("", Some(id)),
+        };
         self.rows.connection.prepare_cached(sql)?.execute(params![
             number(self.n),
             self.rows.now.unix_millis(),
             caller.principal,
             caller.rpc_id,
             method,
-            secret.as_str(),
+            secret,
+            scheme,
             version,
             detail,
         ])?;
@@ -223,7 +235,8 @@ impl Change<'_> {
             request_id = caller.rpc_id,
             principal = caller.principal,
             method,
-            %secret,
+            secret,
+            scheme,
             version,
             detail,
             "change"

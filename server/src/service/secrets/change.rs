@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use countersign_core::{Scheme, SecretName, catalogue::Catalogue, rotation::Ending};
+use countersign_core::{Scheme, SecretName, rotation::Ending};
 use countersign_proto::v1::{
     self, CreateSecretRequest, CreateSecretResponse, RotateSecretRequest, RotateSecretResponse,
     UpdateSecretRequest, rotate_secret_request,
@@ -30,9 +30,8 @@ impl Shared {
     ) -> Result<CreateSecretResponse, Failure> {
         let request_id = self.request_id(&request.request_id, "CreateSecret", &request)?;
         let name = convert::name("name", &request.name)?;
-        let scheme = Catalogue::builtin()
-            .scheme(&request.scheme)
-            .ok_or_else(|| Failure::field("scheme", "a known scheme; see ListSchemes"))?;
+        let known = self.scheme(&request.scheme).ok_or_else(unknown_scheme)?;
+        let scheme = &*known.scheme;
         let mut settings = Settings {
             mode: convert::mode("mode", request.mode)?,
             tolerance: request
@@ -51,6 +50,7 @@ impl Shared {
         let new = NewSecret {
             name,
             scheme: scheme.id.clone(),
+            scheme_revision: known.revision(),
             settings,
             key,
         };
@@ -60,7 +60,7 @@ impl Shared {
             .create(caller, request_id, new, move |outcome| {
                 Zeroizing::new(
                     CreateSecretResponse {
-                        secret: Some(record_to_wire(outcome.record, None, now)),
+                        secret: Some(record_to_wire(outcome.record, &known.scheme, None, now)),
                         version: outcome.version,
                         revealed_key: revealed(outcome.key),
                     }
@@ -68,7 +68,10 @@ impl Shared {
                 )
             })
             .await
-            .map_err(change_failure)?;
+            .map_err(|error| match error {
+                ChangeError::SchemeNotFound => unknown_scheme(),
+                error => change_failure(error),
+            })?;
         decode(&answer)
     }
 
@@ -103,7 +106,12 @@ impl Shared {
                 };
                 Zeroizing::new(
                     RotateSecretResponse {
-                        secret: Some(record_to_wire(outcome.record, entry.as_deref(), now)),
+                        secret: Some(record_to_wire(
+                            outcome.record,
+                            &scheme,
+                            entry.as_deref(),
+                            now,
+                        )),
                         version: outcome.version,
                         revealed_key,
                     }
@@ -232,10 +240,15 @@ impl Shared {
         }
         let id = self.store.scheme_of(name.clone()).await;
         let id = id.map_err(change_failure)?;
-        let scheme = Catalogue::builtin().scheme(&id);
-        scheme
-            .cloned()
-            .ok_or_else(|| Failure::new(ErrorReason::SecretCorrupt))
+        self.stored_scheme(&id)
+    }
+
+    /// The scheme that a stored secret names.
+    fn stored_scheme(&self, id: &str) -> Result<Arc<Scheme>, Failure> {
+        match self.scheme(id) {
+            Some(known) => Ok(known.scheme),
+            None => Err(Failure::new(ErrorReason::SecretCorrupt)),
+        }
     }
 
     pub(super) fn changed(
@@ -244,8 +257,14 @@ impl Shared {
     ) -> Result<v1::Secret, Failure> {
         let record = changed.map_err(change_failure)?;
         let entry = self.ring.secret(record.name.as_str()).ok();
-        Ok(record_to_wire(&record, entry.as_deref(), self.clock.now()))
+        let scheme = self.stored_scheme(&record.scheme)?;
+        let now = self.clock.now();
+        Ok(record_to_wire(&record, &scheme, entry.as_deref(), now))
     }
+}
+
+fn unknown_scheme() -> Failure {
+    Failure::field("scheme", "a known scheme; see ListSchemes")
 }
 
 /// How often an update without etag is computed anew when another change came between.

@@ -1,10 +1,6 @@
 //! Secrets and errors of the store as the wire shows them. Of a key nothing but its public half comes out.
 
-use std::sync::Arc;
-
-use countersign_core::{
-    Scheme, Timestamp, catalogue::Catalogue, key_policy::KeyWarning, rotation::RotationError,
-};
+use countersign_core::{Scheme, Timestamp, key_policy::KeyWarning, rotation::RotationError};
 use countersign_proto::v1;
 
 use crate::{
@@ -19,25 +15,21 @@ pub(super) fn etag(record: &SecretRecord) -> String {
 }
 
 pub(super) fn entry_to_wire(entry: &Entry, now: Timestamp) -> v1::Secret {
-    record_to_wire(&entry.record, Some(entry), now)
+    record_to_wire(&entry.record, &entry.secret.scheme, Some(entry), now)
 }
 
 /// `entry` is the secret in memory, before the change that made the record or after it.
 pub(super) fn record_to_wire(
     record: &SecretRecord,
+    scheme: &Scheme,
     entry: Option<&Entry>,
     now: Timestamp,
 ) -> v1::Secret {
-    let scheme = Catalogue::builtin().scheme(&record.scheme);
     let settings = &record.settings;
     v1::Secret {
         name: record.name.to_string(),
         scheme: record.scheme.clone(),
-        purpose: scheme
-            .map_or(v1::Purpose::Unspecified, |scheme| {
-                convert::purpose_to_wire(scheme.purpose())
-            })
-            .into(),
+        purpose: convert::purpose_to_wire(scheme.purpose()).into(),
         mode: convert::mode_to_wire(settings.mode),
         versions: record
             .versions
@@ -84,12 +76,10 @@ fn version_to_wire(version: &VersionRecord, now: Timestamp, entry: Option<&Entry
 }
 
 /// The public half of a version's key, which stands in the record or, once it serves, in memory alone.
-fn public_key(
-    scheme: Option<&Arc<Scheme>>,
-    version: &VersionRecord,
-    entry: Option<&Entry>,
-) -> Option<String> {
-    let scheme = scheme.filter(|scheme| scheme.algorithm().is_public_key())?;
+fn public_key(scheme: &Scheme, version: &VersionRecord, entry: Option<&Entry>) -> Option<String> {
+    if !scheme.algorithm().is_public_key() {
+        return None;
+    }
     if let Some(text) = &version.key {
         return scheme.key.public_text(&scheme.decode_key(text).ok()?);
     }
@@ -106,7 +96,7 @@ fn warning_to_wire(warning: KeyWarning) -> i32 {
     .into()
 }
 
-pub(super) fn change_failure(error: ChangeError) -> Failure {
+pub(in crate::service) fn change_failure(error: ChangeError) -> Failure {
     let reason = match error {
         ChangeError::NotFound => ErrorReason::SecretNotFound,
         ChangeError::Deleted => ErrorReason::SecretDeleted,
@@ -118,6 +108,11 @@ pub(super) fn change_failure(error: ChangeError) -> Failure {
         }
         ChangeError::RevisionMismatch | ChangeError::SchemeMismatch => ErrorReason::EtagMismatch,
         ChangeError::LiveVersionsNeedForce => ErrorReason::ForceRequired,
+        ChangeError::SchemeTaken => ErrorReason::SchemeExists,
+        ChangeError::SchemeNotFound => ErrorReason::SchemeNotFound,
+        ChangeError::SchemeInUse => ErrorReason::SchemeInUse,
+        ChangeError::TooManySchemes => ErrorReason::TooManySchemes,
+        ChangeError::SchemeCorrupt => ErrorReason::SchemeCorrupt,
         ChangeError::Busy => ErrorReason::Overloaded,
         ChangeError::DiskFull => ErrorReason::StorageFull,
         ChangeError::Unavailable => ErrorReason::StoreUnavailable,
