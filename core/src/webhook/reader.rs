@@ -264,12 +264,14 @@ impl<'a> Reader<'a> {
 
     /// The listed headers as `name:value` in the order of their names, joined by `;`.
     fn signed_headers(&self, rules: &TextRules) -> Result<String, Reason> {
-        let mut lines = Vec::new();
-        for name in self.signed_header_names(rules)? {
+        let mut names = self.signed_header_names(rules)?;
+        // By name alone: with its colon, a name would come after a longer one that begins with it.
+        names.sort_unstable();
+        let mut lines = Vec::with_capacity(names.len());
+        for name in names {
             let value = self.delivery.headers.require("", &name)?;
             lines.push(format!("{name}:{}", value.trim()));
         }
-        lines.sort_unstable();
         Ok(lines.join(";"))
     }
 

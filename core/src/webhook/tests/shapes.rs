@@ -402,6 +402,17 @@ fn a_list_of_signed_headers_names_itself_and_the_timestamp() {
         hex_tag(&[text.as_bytes(), BODY])
     );
 
+    let longer = Case::of(&rules)
+        .header("X-A-B", "1")
+        .header("X-A", "2")
+        .signed(&key());
+    let lines = "x-a:2;x-a-b:1;x-at:1700000000000;x-list:x-a,x-a-b,x-at,x-list";
+    let text = format!("POST\n/hook?x%253D1\n{lines}\n");
+    assert_eq!(
+        longer.headers.last().unwrap().1,
+        hex_tag(&[text.as_bytes(), BODY])
+    );
+
     let without_time = "POST\n/hook?x%253D1\nx-list:x-list\n";
     let stale = Case::of(&rules)
         .header("X-List", "x-list")
