@@ -281,3 +281,77 @@ async fn what_is_wrong_with_a_new_key_is_told_in_words() {
     let rotated = stdout(&run(&site, &url(&running), "secret rotate a/b --emergency"));
     assert!(!rotated.contains("WARNING"), "{rotated}");
 }
+
+/// The worked example of the document.
+fn own_scheme() -> String {
+    let document = include_str!("../docs/schemes.md");
+    let (_, example) = document.split_once("```toml\n").unwrap();
+    example.split("```").next().unwrap().to_owned()
+}
+
+/// Runs `scheme lint` on a text, without any server.
+fn lint(site: &Site, text: &str, json: bool) -> Output {
+    site.write("own.toml", text, 0o600);
+    let mut lint = command();
+    lint.args(["scheme", "lint"]).arg(site.path("own.toml"));
+    if json {
+        lint.arg("--json");
+    }
+    finish(&mut lint, PATIENCE).0
+}
+
+#[test]
+fn a_description_is_linted_without_a_server() {
+    let site = Site::new();
+    let good = lint(&site, &own_scheme(), false);
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    assert_eq!(
+        stdout(&good),
+        "parceldesk.webhook can be added; 4 vectors ran\n"
+    );
+
+    let risky = own_scheme().replace("{id}.{timestamp}.{body}", "{id}{timestamp}");
+    let refused = lint(&site, &risky, true);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let report: Value = serde_json::from_str(&stdout(&refused)).unwrap();
+    assert_eq!(report["findings"][0]["code"], "BODY_NOT_BOUND");
+    assert_eq!(report["findings"][0]["severity"], "LINT_SEVERITY_ERROR");
+
+    let broken = own_scheme().replace("unit = \"seconds\"", "unit = \"hours\"");
+    let refused = lint(&site, &broken, false);
+    assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+    let said = stderr(&refused);
+    assert!(
+        said.contains("own.toml: line ") && !said.contains("hours"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_scheme_of_ones_own_is_made_from_a_built_in_one_shown_and_deleted() {
+    let site = Site::new();
+    let running = site.serve().await;
+    let shown = run(
+        &site,
+        &url(&running),
+        "scheme show slack.webhook --definition",
+    );
+    let text = stdout(&shown).replace("vendor = \"slack\"", "vendor = \"acme\"");
+    site.write("acme.toml", &text, 0o600);
+    let create = format!("scheme create {}", site.path("acme.toml").display());
+    let trial = run(&site, &url(&running), &format!("{create} --dry-run"));
+    assert_eq!(stdout(&trial), "acme.webhook can be added\n", "{trial:?}");
+    let added = run(&site, &url(&running), &create);
+    assert_eq!(stdout(&added), "acme.webhook added\n", "{added:?}");
+    let again = run(
+        &site,
+        &url(&running),
+        "scheme show acme.webhook --definition",
+    );
+    assert_eq!(stdout(&again), text);
+    let deleted = run(&site, &url(&running), "scheme delete acme.webhook");
+    assert_eq!(stdout(&deleted), "deleted\n", "{deleted:?}");
+    let gone = run(&site, &url(&running), "scheme delete acme.webhook");
+    assert_eq!(gone.status.code(), Some(64), "{gone:?}");
+    assert!(stderr(&gone).contains("no such scheme"), "{gone:?}");
+}

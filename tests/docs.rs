@@ -2,9 +2,9 @@
 
 mod support;
 
-use std::{env, fs, path::PathBuf};
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
-use countersign_core::Catalogue;
+use countersign_core::{Catalogue, OwnScheme, lint};
 use countersign_server::ErrorReason;
 use support::process::{self, Running};
 use tempfile::TempDir;
@@ -119,4 +119,110 @@ fn the_readme_shows_what_dev_prints() {
     let printed = printed.replace(&address, "127.0.0.1:50051");
     let (printed, _) = printed.split_once("Is this visitor").unwrap();
     assert_eq!(masked(&shown), masked(printed));
+}
+
+const SCHEMES: &str = include_str!("../docs/schemes.md");
+
+/// The worked webhook of docs/schemes.md.
+fn example() -> String {
+    let (_, block) = SCHEMES.split_once("```toml\n").unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_document_lists_what_the_linter_says() {
+    let (_, table) = SCHEMES.split_once("## What the linter says").unwrap();
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let expected: Vec<_> = lint::Code::ALL
+        .iter()
+        .map(|code| {
+            let severity = format!("{:?}", code.severity()).to_lowercase();
+            format!("| `{}` | {severity} | {} |", code.name(), code.meaning())
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+/// The parser names the fields of a place when it meets one that does not belong there.
+#[test]
+fn the_document_names_every_field() {
+    let base = "vendor = \"acme\"\n[[scheme]]\nkind = \"x\"\ntitle = \"x\"\ndescription = \"x\"\n";
+    let key = "key = { decoding = \"utf8\" }\n";
+    let mut fields = BTreeSet::new();
+    for place in [
+        "zz = 1".to_owned(),
+        format!("{base}zz = 1"),
+        format!("{base}key = {{ zz = 1 }}"),
+        format!("{base}{key}[scheme.webhook]\nzz = 1"),
+        format!("{base}{key}[scheme.webhook]\ntimestamp = {{ zz = 1 }}"),
+        format!("{base}{key}[scheme.webhook]\nid = {{ zz = 1 }}"),
+        format!("{base}{key}[scheme.webhook]\nwindow = {{ zz = 1 }}"),
+        format!("{base}{key}[scheme.webhook.jws]\nzz = 1"),
+        format!("{base}{key}[[scheme.webhook.handshake]]\nzz = 1"),
+        format!("{base}{key}[[scheme.webhook.handshake]]\nwhen = {{ zz = 1 }}"),
+        format!("{base}{key}[[scheme.webhook.handshake]]\nwhen = {{}}\nrespond = {{ zz = 1 }}"),
+        format!("{base}{key}identity_hash = {{ zz = 1 }}"),
+        format!("{base}{key}resource_id = {{ zz = 1 }}"),
+        format!("{base}{key}[scheme.identity_token]\nzz = 1"),
+        format!("{base}{key}[[scheme.vector]]\nzz = 1"),
+    ] {
+        let said = OwnScheme::parse(&place).unwrap_err().to_string();
+        let (_, known) = said
+            .split_once("unknown field `zz`; here may stand ")
+            .unwrap_or_else(|| panic!("{place}: {said}"));
+        let names = known.split('`').skip(1).step_by(2);
+        fields.extend(names.map(str::to_owned));
+    }
+    assert!(fields.len() > 60, "{fields:?}");
+    for field in fields {
+        let mentioned = [
+            format!("`{field}`"),
+            format!("`[[{field}]]`"),
+            format!("{{ {field} = "),
+        ];
+        let also = format!(", {field} = ");
+        assert!(
+            mentioned.iter().any(|it| SCHEMES.contains(it)) || SCHEMES.contains(&also),
+            "{field} is not in docs/schemes.md"
+        );
+    }
+}
+
+/// Each variable and step of the document's tables is one that a description can have.
+#[test]
+fn the_variables_of_the_document_are_known() {
+    let (_, rest) = SCHEMES
+        .split_once("### Variables of a signed text")
+        .unwrap();
+    let (tables, _) = rest.split_once("### `identity_hash`").unwrap();
+    let variables: Vec<_> = tables
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `{")?.split_once("}`"))
+        .map(|(variable, _)| variable.replace('\\', ""))
+        .collect();
+    assert_eq!(variables.len(), 18);
+    for variable in variables {
+        let digest = match variable.as_str() {
+            "secret" => "sha256",
+            _ => "hmac-sha256",
+        };
+        let text = example()
+            .replace("{id}.{timestamp}.{body}", &format!("{{{variable}}}"))
+            .replace(
+                "[scheme.webhook]\n",
+                &format!("[scheme.webhook]\ndigest = \"{digest}\"\n"),
+            )
+            .replace(
+                "[scheme.webhook]\n",
+                match variable.as_str() {
+                    "signed_headers" => "[scheme.webhook]\nsigned_headers = \"X-List\"\n",
+                    _ => "[scheme.webhook]\n",
+                },
+            );
+        let parsed = OwnScheme::parse(&text);
+        assert!(parsed.is_ok(), "{variable}: {:?}", parsed.err());
+    }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use countersign_core::{Catalogue, OwnScheme, lint};
+use countersign_core::Catalogue;
 use countersign_proto::v1::{
     self, CreateSchemeRequest, CreateSchemeResponse, Decision, DeleteSchemeRequest,
     GetSchemeRequest, ListSchemesRequest, Mode, ProvenPart, Reason, WebhookToSign,
@@ -428,100 +428,31 @@ async fn hostile_descriptions_are_refused_and_the_service_goes_on() {
     create(&service, &text).await.unwrap();
 }
 
-#[test]
-fn the_document_lists_what_the_linter_says() {
-    let (_, table) = DOCUMENT.split_once("## What the linter says").unwrap();
-    let rows: Vec<_> = table
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .collect();
-    let expected: Vec<_> = lint::Code::ALL
-        .iter()
-        .map(|code| {
-            let severity = format!("{:?}", code.severity()).to_lowercase();
-            format!("| `{}` | {severity} | {} |", code.name(), code.meaning())
-        })
-        .collect();
-    assert_eq!(rows, expected);
-}
-
-/// The parser names the fields of a place when it meets one that does not belong there.
-#[test]
-fn the_document_names_every_field() {
-    let base = "vendor = \"acme\"\n[[scheme]]\nkind = \"x\"\ntitle = \"x\"\ndescription = \"x\"\n";
-    let key = "key = { decoding = \"utf8\" }\n";
-    let mut fields = BTreeSet::new();
-    for place in [
-        "zz = 1".to_owned(),
-        format!("{base}zz = 1"),
-        format!("{base}key = {{ zz = 1 }}"),
-        format!("{base}{key}[scheme.webhook]\nzz = 1"),
-        format!("{base}{key}[scheme.webhook]\ntimestamp = {{ zz = 1 }}"),
-        format!("{base}{key}[scheme.webhook]\nid = {{ zz = 1 }}"),
-        format!("{base}{key}[scheme.webhook]\nwindow = {{ zz = 1 }}"),
-        format!("{base}{key}[scheme.webhook.jws]\nzz = 1"),
-        format!("{base}{key}[[scheme.webhook.handshake]]\nzz = 1"),
-        format!("{base}{key}[[scheme.webhook.handshake]]\nwhen = {{ zz = 1 }}"),
-        format!("{base}{key}[[scheme.webhook.handshake]]\nwhen = {{}}\nrespond = {{ zz = 1 }}"),
-        format!("{base}{key}identity_hash = {{ zz = 1 }}"),
-        format!("{base}{key}resource_id = {{ zz = 1 }}"),
-        format!("{base}{key}[scheme.identity_token]\nzz = 1"),
-        format!("{base}{key}[[scheme.vector]]\nzz = 1"),
-    ] {
-        let said = OwnScheme::parse(&place).unwrap_err().to_string();
-        let (_, known) = said
-            .split_once("unknown field `zz`; here may stand ")
-            .unwrap_or_else(|| panic!("{place}: {said}"));
-        let names = known.split('`').skip(1).step_by(2);
-        fields.extend(names.map(str::to_owned));
-    }
-    assert!(fields.len() > 60, "{fields:?}");
-    for field in fields {
-        let mentioned = [
-            format!("`{field}`"),
-            format!("`[[{field}]]`"),
-            format!("{{ {field} = "),
-        ];
-        let also = format!(", {field} = ");
-        assert!(
-            mentioned.iter().any(|it| DOCUMENT.contains(it)) || DOCUMENT.contains(&also),
-            "{field} is not in docs/schemes.md"
-        );
-    }
-}
-
-/// Each variable and step of the document's tables is one that a description can have.
-#[test]
-fn the_variables_of_the_document_are_known() {
-    let (_, rest) = DOCUMENT
-        .split_once("### Variables of a signed text")
-        .unwrap();
-    let (tables, _) = rest.split_once("### `identity_hash`").unwrap();
-    let variables: Vec<_> = tables
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `{")?.split_once("}`"))
-        .map(|(variable, _)| variable.replace('\\', ""))
-        .collect();
-    assert_eq!(variables.len(), 18);
-    for variable in variables {
-        let digest = match variable.as_str() {
-            "secret" => "sha256",
-            _ => "hmac-sha256",
-        };
-        let text = examples()[0]
-            .replace("{id}.{timestamp}.{body}", &format!("{{{variable}}}"))
-            .replace(
-                "[scheme.webhook]\n",
-                &format!("[scheme.webhook]\ndigest = \"{digest}\"\n"),
-            )
-            .replace(
-                "[scheme.webhook]\n",
-                match variable.as_str() {
-                    "signed_headers" => "[scheme.webhook]\nsigned_headers = \"X-List\"\n",
-                    _ => "[scheme.webhook]\n",
-                },
-            );
-        let parsed = OwnScheme::parse(&text);
-        assert!(parsed.is_ok(), "{variable}: {:?}", parsed.err());
-    }
+#[tokio::test]
+async fn a25_an_edited_description_verifies_nothing_and_the_others_serve() {
+    let (service, headers) = with_delivery().await;
+    service.generate("acme/other", "stripe.webhook").await;
+    let clock = service.clock.clone();
+    let directory = service.stop().await;
+    let database = rusqlite::Connection::open(directory.path().join("countersign.db")).unwrap();
+    let edit =
+        "UPDATE schemes SET definition = replace(definition, 'past_secs = 300', 'past_secs = 999')";
+    assert_eq!(database.execute(edit, []).unwrap(), 1);
+    drop(database);
+    let service = Service::on(directory, clock, Options::default()).await;
+    let answered = service
+        .try_verify_webhook("acme/parcels", headers, BODY)
+        .await;
+    let corrupt = failed(Code::DataLoss, "SECRET_CORRUPT");
+    assert_eq!(refusal(answered, ""), corrupt);
+    service.sign("acme/other", support::delivery(BODY)).await;
+    let again = create(&service, &examples()[0]).await;
+    assert_eq!(refusal(again, ""), failed(Code::DataLoss, "SCHEME_CORRUPT"));
+    // What is damaged can be taken out and made again.
+    service.delete("acme/parcels", true).await.unwrap();
+    delete(&service, WEBHOOK).await.unwrap();
+    create(&service, &examples()[0]).await.unwrap();
+    service
+        .create(importing("acme/parcels", WEBHOOK, KEY))
+        .await;
 }

@@ -206,3 +206,49 @@ fn what_goes_into_headers_and_terminals_is_plain() {
     assert_eq!(edited("title = \"", &long), Err(OwnSchemeError::Texts));
     assert_eq!(edited("{timestamp}:{body}", "{timestamp}\\n{body}"), Ok(()));
 }
+
+/// Whatever is read is also linted and run.
+#[test]
+fn bent_descriptions_are_read_or_refused_and_never_panic() {
+    let mut state = 0x5eed_0b0e_5eed_0b0e_u64;
+    let mut below = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 11).unwrap() % bound
+    };
+    let texts: Vec<_> = Catalogue::builtin()
+        .iter()
+        .map(|scheme| definition(&scheme.id).unwrap())
+        .map(|text| text.replacen("vendor = \"", "vendor = \"my-", 1))
+        .collect();
+    let marks = [
+        "\"", "{", "}", "[", "]", "=", "\n", "#", "|", "?", "0", "'''", "\\u0000", "é", "{body}",
+        "{id}",
+    ];
+    let mut read = 0;
+    for round in 0..3_000 {
+        let mut text = texts[round % texts.len()].clone();
+        for _ in 0..=below(3) {
+            let near = below(text.len());
+            let at = (near..=text.len())
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap();
+            match below(3) {
+                0 => text.insert_str(at, marks[below(marks.len())]),
+                1 => drop(text.remove(at.min(text.len() - 1))),
+                _ => {
+                    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                    let line = lines[below(lines.len())].clone() + "\n";
+                    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+                    text.insert_str(start, &line);
+                }
+            }
+        }
+        if let Ok(own) = parse(&text) {
+            own.review();
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read}");
+}
