@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Deserialize;
 
 use crate::{
-    OwnScheme, Rules, Scheme,
+    Catalogue, OwnScheme, Rules, Scheme,
     token::{Exp, TokenRules},
 };
 
@@ -79,7 +79,7 @@ macro_rules! codes {
 codes! {
     BodyNotBound = "BODY_NOT_BOUND", Error, "The signature of a delivery does not cover its body, so whoever captures one delivery can send any body with it.";
     AmbiguousJoining = "AMBIGUOUS_JOINING", Error, "Two values of the signed text can exchange characters over their border, so one signature holds for several deliveries. An error where both are free text; a warning where the border can move only in part, as between the digits of a timestamp and a body that begins with a digit.";
-    PurposeMixed = "PURPOSE_MIXED", Error, "One key makes proofs of several kinds, so a proof asked for as one kind can serve as another. A scheme has the rules of one purpose; that built-in schemes share a key is a warning, and Sign refuses what would be a proof of the other one.";
+    PurposeMixed = "PURPOSE_MIXED", Error, "One key makes proofs of several kinds, so a proof asked for as one kind can serve as another. A scheme has the rules of one purpose; that built-in schemes of two purposes share a key is a warning, and Sign refuses what would be a proof of the other one.";
     TruncatedOutput = "TRUNCATED_OUTPUT", Error, "The description asks for a part of a digest. A part is easier to guess, and no description can ask for one.";
     VectorFailed = "VECTOR_FAILED", Error, "A vector of the description does not hold under its own scheme.";
     NoFreshness = "NO_FRESHNESS", Warning, "No signed timestamp, or none with a unit and a window, so a captured delivery stays good until its key ends. Replay records catch repeats for a day.";
@@ -91,7 +91,6 @@ codes! {
     TokenWithoutEnd = "TOKEN_WITHOUT_END", Warning, "A token without exp is accepted, so one that leaks is good until its key ends.";
     LongLifetime = "LONG_LIFETIME", Warning, "Tokens may live longer than a day.";
     NoAudience = "NO_AUDIENCE", Warning, "No fixed iss or aud says whom a token is for, so one of another application with the same key is accepted.";
-    ShortKeys = "SHORT_KEYS", Warning, "Keys shorter than usual are taken, because the vendor issues such.";
     NoVectors = "NO_VECTORS", Warning, "No vector shows that the description makes what the vendor makes: add one that is accepted and one that is refused.";
 }
 
@@ -138,16 +137,14 @@ pub fn lint(scheme: &Scheme) -> Vec<Finding> {
         Rules::Webhook(rules) => webhook::webhook(rules),
         Rules::IdentityHash(_) | Rules::ResourceId(_) => Vec::new(),
     };
-    if scheme.key.short_allowed {
-        findings.push(Finding::of(
-            Code::ShortKeys,
-            "keys from 8 bytes up are taken; leave short_allowed out if the vendor issues longer ones",
-        ));
-    }
-    if !scheme.shares_key_with.is_empty() {
+    let of_another_purpose = |id: &String| {
+        let other = Catalogue::builtin().scheme(id);
+        other.is_some_and(|other| other.purpose() != scheme.purpose())
+    };
+    if scheme.shares_key_with.iter().any(of_another_purpose) {
         findings.push(Finding::warning(
             Code::PurposeMixed,
-            "other schemes have the same key; Sign refuses what would be a proof of theirs",
+            "a scheme of another purpose has the same key; Sign refuses what would be a proof of it",
         ));
     }
     for finding in &mut findings {
