@@ -88,7 +88,7 @@ codes! {
     UnsignedId = "UNSIGNED_ID", Warning, "The delivery id is not in the signed text, so it can be changed: deliveries are told apart by their signature instead.";
     WeakDigest = "WEAK_DIGEST", Warning, "HMAC-SHA1, which new schemes should not use; or a plain digest with the secret in the text, which allows a body to be lengthened where the secret comes first.";
     NoIntegrity = "NO_INTEGRITY", Warning, "The key itself is sent with each delivery: whoever sees one can make any other, and nothing of the delivery is proven.";
-    TokenWithoutEnd = "TOKEN_WITHOUT_END", Warning, "A token without exp is accepted, so one that leaks is good until its key ends.";
+    TokenWithoutExp = "TOKEN_WITHOUT_EXP", Warning, "A token without exp is accepted, so one that leaks is good until its key ends.";
     LongLifetime = "LONG_LIFETIME", Warning, "Tokens may live longer than a day.";
     NoAudience = "NO_AUDIENCE", Warning, "No fixed iss or aud says whom a token is for, so one of another application with the same key is accepted.";
     NoVectors = "NO_VECTORS", Warning, "No vector shows that the description makes what the vendor makes: add one that is accepted and one that is refused.";
@@ -163,7 +163,7 @@ fn token(rules: &TokenRules) -> Vec<Finding> {
     let mut findings = Vec::new();
     if rules.exp == Exp::Optional {
         findings.push(Finding::of(
-            Code::TokenWithoutEnd,
+            Code::TokenWithoutExp,
             "a token without exp is accepted and never ends; set exp = \"required\" if the vendor allows it",
         ));
     }

@@ -168,7 +168,7 @@ fn each_risk_of_a_token_is_found() {
     let warning = |code| [(Severity::Warning, code)];
     assert_eq!(
         codes(&token("exp = \"optional\"")),
-        warning(Code::TokenWithoutEnd)
+        warning(Code::TokenWithoutExp)
     );
     assert_eq!(
         codes(&token("max_lifetime_secs = 86401")),
