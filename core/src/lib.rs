@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod encoding;
+pub mod explain;
 pub mod hash;
 pub mod identity;
 pub mod key;

@@ -99,7 +99,7 @@ impl Secret {
         self.freshness(rules).span()
     }
 
-    fn live(&self, now: Timestamp) -> impl Iterator<Item = &KeyVersion> + Clone {
+    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = &KeyVersion> + Clone {
         self.versions
             .iter()
             .filter(move |version| version.state.verifies(now))
@@ -114,12 +114,12 @@ impl Secret {
         VersionUse { number, state }
     }
 
-    fn freshness(&self, rules: &WebhookRules) -> Freshness {
+    pub(crate) fn freshness(&self, rules: &WebhookRules) -> Freshness {
         rules.freshness(self.policy.tolerance, self.policy.timestamp_unit)
     }
 
     /// The URL as given, else as the secret's parameter `url` has it.
-    fn url<'u>(&'u self, given: &'u str) -> &'u str {
+    pub(crate) fn url<'u>(&'u self, given: &'u str) -> &'u str {
         match self.policy.parameters.get("url") {
             Some(registered) if given.is_empty() => registered,
             _ => given,

@@ -14,6 +14,7 @@ mod rules;
 mod sign;
 mod signatures;
 mod steps;
+mod trace;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -30,6 +31,7 @@ pub use rules::{
     Window,
 };
 pub use sign::{DeliveryToSign, SignDeliveryError, SignedDelivery};
+pub(crate) use trace::{Ending, Step};
 
 use crate::{
     Key, Reason, Timestamp,

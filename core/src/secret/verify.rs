@@ -5,7 +5,7 @@ use crate::{
     Identity, Reason, Rules, Timestamp,
     hash::{HashRules, Unsignable},
     policy::Mode,
-    token::{self, TokenRules},
+    token::{self, TokenProof, TokenRules},
     verdict::{Finding, IdentityVerdict, VersionUse, decide},
     webhook::{Delivery, HandshakeResponse, Terms, WebhookProof},
 };
@@ -158,17 +158,7 @@ impl Secret {
         if mode == Mode::Off {
             return unchecked(with_readable_claims(rules, claimed, token));
         }
-        let keys = self.live(now).map(KeyVersion::token_key);
-        let leeway = self.policy.tolerance.map_or(0, |leeway| leeway.as_secs());
-        let leeway = u32::try_from(leeway).unwrap_or(u32::MAX);
-        let outcome = token::verify(rules, &self.policy.parameters, keys, token, leeway, now)
-            .and_then(|proof| {
-                if claimed.id.is_empty() || claimed.id == proof.identity.id {
-                    Ok(proof)
-                } else {
-                    Err(Reason::SubjectMismatch)
-                }
-            });
+        let outcome = self.judge_token(rules, &claimed, token, now);
         match outcome {
             Ok(proof) => self.accepted(
                 mode,
@@ -186,6 +176,25 @@ impl Secret {
                 let claimed = with_readable_claims(rules, claimed, token);
                 refused(mode, Finding::Bad, reason, claimed)
             }
+        }
+    }
+
+    /// Whether a token holds, whatever the mode, and is the claimed person's.
+    pub(crate) fn judge_token(
+        &self,
+        rules: &TokenRules,
+        claimed: &Identity,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<TokenProof, Reason> {
+        let keys = self.live(now).map(KeyVersion::token_key);
+        let leeway = self.policy.tolerance.map_or(0, |leeway| leeway.as_secs());
+        let leeway = u32::try_from(leeway).unwrap_or(u32::MAX);
+        let proof = token::verify(rules, &self.policy.parameters, keys, token, leeway, now)?;
+        if claimed.id.is_empty() || claimed.id == proof.identity.id {
+            Ok(proof)
+        } else {
+            Err(Reason::SubjectMismatch)
         }
     }
 

@@ -32,6 +32,8 @@ pub enum TimestampForm {
 pub struct Freshness {
     form: Option<TimestampForm>,
     window: Option<Window>,
+    /// Whether the timestamp is not even read.
+    unread: bool,
 }
 
 impl From<TimestampUnit> for TimestampForm {
@@ -61,7 +63,7 @@ impl TimestampForm {
     }
 
     /// Writes a timestamp text.
-    pub(super) fn write(self, time: Timestamp) -> String {
+    pub(crate) fn write(self, time: Timestamp) -> String {
         match self {
             Self::Seconds => time.unix_secs().to_string(),
             Self::Milliseconds => time.unix_millis().to_string(),
@@ -100,16 +102,33 @@ impl Freshness {
                 },
             }),
         };
-        Self { form, window }
+        Self {
+            form,
+            window,
+            unread: false,
+        }
     }
 
-    /// Any age, for a search that looks at signatures alone.
+    /// Any timestamp, in whatever form: for a search that looks at signatures alone and decides nothing.
     #[must_use]
-    pub fn unchecked(self) -> Self {
+    pub(crate) fn unchecked() -> Self {
         Self {
+            form: None,
             window: None,
-            ..self
+            unread: true,
         }
+    }
+
+    /// The form in which timestamps are read.
+    #[must_use]
+    pub(crate) fn form(self) -> Option<TimestampForm> {
+        self.form
+    }
+
+    /// How far a timestamp may be from now.
+    #[must_use]
+    pub(crate) fn window(self) -> Option<Window> {
+        self.window
     }
 
     /// How long after its signing a delivery may be accepted, its sender's clock being ahead as far as allowed.
@@ -129,7 +148,10 @@ impl Freshness {
     }
 
     /// Reads the timestamp text and holds it against the window.
-    pub(super) fn check(self, text: &str, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
+    pub(crate) fn check(self, text: &str, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
+        if self.unread {
+            return Ok(None);
+        }
         let Some(form) = self.form else {
             // Nobody knows the unit, but it is a number.
             digits(text)?;

@@ -18,7 +18,7 @@ pub struct Headers<'a>(pub &'a [Header<'a>]);
 
 impl<'a> Headers<'a> {
     /// Whether the field `prefix` + `name` is there at all.
-    pub(super) fn has(self, prefix: &str, name: &str) -> bool {
+    pub(crate) fn has(self, prefix: &str, name: &str) -> bool {
         self.0.iter().any(|header| header.is(prefix, name))
     }
 
@@ -26,7 +26,7 @@ impl<'a> Headers<'a> {
     ///
     /// # Errors
     /// [`Reason::HeaderAmbiguous`] when it stands more than once.
-    pub(super) fn find(self, prefix: &str, name: &str) -> Result<Option<&'a str>, Reason> {
+    pub(crate) fn find(self, prefix: &str, name: &str) -> Result<Option<&'a str>, Reason> {
         let mut values = self.0.iter().filter(|header| header.is(prefix, name));
         match (values.next(), values.next()) {
             (Some(_), Some(_)) => Err(Reason::HeaderAmbiguous),

@@ -151,7 +151,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn timestamp<'s>(&'s self, rules: &'s TextRules) -> Result<Option<Cow<'s, str>>, Reason> {
+    pub(super) fn timestamp<'s>(
+        &'s self,
+        rules: &'s TextRules,
+    ) -> Result<Option<Cow<'s, str>>, Reason> {
         let Some(rule) = &rules.timestamp else {
             return Ok(None);
         };
@@ -173,7 +176,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn id<'s>(&'s self, rules: &'s TextRules) -> Result<Option<Cow<'s, str>>, Reason> {
+    pub(super) fn id<'s>(&'s self, rules: &'s TextRules) -> Result<Option<Cow<'s, str>>, Reason> {
         let Some(place) = &rules.id else {
             return Ok(None);
         };

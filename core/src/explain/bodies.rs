@@ -1,0 +1,409 @@
+//! What a body may have been before something between the vendor and the verifier changed it.
+
+use std::{borrow::Cow, iter};
+
+use super::{
+    CauseCode, Variant, encodings, envelopes,
+    json_text::{self, Escapes, Layout, Node, Numbers, Rules, Style},
+};
+
+type Body<'a> = Variant<Cow<'a, [u8]>>;
+
+const PLAIN: Rules = Rules {
+    slash: false,
+    non_ascii: false,
+    html: false,
+    quotes: false,
+    upper: false,
+};
+
+/// Layouts by how common they are, each with its name.
+const LAYOUTS: [(Layout, &str); 10] = [
+    (Layout::Compact, "without white space"),
+    (Layout::Spaced, "with a space after each comma and colon"),
+    (lines("  ", "\n"), "indented by 2 spaces"),
+    (lines("    ", "\n"), "indented by 4 spaces"),
+    (lines("\t", "\n"), "indented by tabs"),
+    (lines(" ", "\n"), "indented by 1 space"),
+    (lines("", "\n"), "in lines without indent"),
+    (Layout::ColonSpaced, "with a space after each colon"),
+    (
+        lines("  ", "\r\n"),
+        "indented by 2 spaces, lines ending in CRLF",
+    ),
+    (
+        lines("    ", "\r\n"),
+        "indented by 4 spaces, lines ending in CRLF",
+    ),
+];
+
+/// Ways to write characters by how common they are, each with its name.
+const ESCAPES: [(Escapes, &str); 10] = [
+    (Escapes::Written(PLAIN), "with every character as it is"),
+    (
+        Escapes::Written(Rules {
+            non_ascii: true,
+            ..PLAIN
+        }),
+        "with \\u escapes for characters outside of ASCII",
+    ),
+    (
+        Escapes::Written(Rules {
+            slash: true,
+            non_ascii: true,
+            ..PLAIN
+        }),
+        "with \\u escapes for characters outside of ASCII, and \\/",
+    ),
+    (
+        Escapes::Written(Rules {
+            slash: true,
+            ..PLAIN
+        }),
+        "with \\/ for slashes",
+    ),
+    (
+        Escapes::Written(Rules {
+            html: true,
+            ..PLAIN
+        }),
+        "with \\u escapes for <, > and &",
+    ),
+    (
+        Escapes::UpperHex,
+        "with upper-case digits in its \\u escapes",
+    ),
+    (
+        Escapes::LowerHex,
+        "with lower-case digits in its \\u escapes",
+    ),
+    (
+        Escapes::Written(Rules {
+            non_ascii: true,
+            upper: true,
+            ..PLAIN
+        }),
+        "with upper-case \\u escapes for characters outside of ASCII",
+    ),
+    (
+        Escapes::Written(Rules {
+            non_ascii: true,
+            html: true,
+            ..PLAIN
+        }),
+        "with \\u escapes for characters outside of ASCII and for <, > and &",
+    ),
+    (
+        Escapes::Written(Rules {
+            non_ascii: true,
+            html: true,
+            quotes: true,
+            upper: true,
+            slash: false,
+        }),
+        "with upper-case \\u escapes for quotes, <, >, & and characters outside of ASCII",
+    ),
+];
+
+/// The short forms of characters that printers escape by habit, for the combinations with a layout.
+const HABITS: usize = 5;
+
+const fn lines(indent: &'static str, end: &'static str) -> Layout {
+    Layout::Lines { indent, end }
+}
+
+/// A received body, and what it reads as.
+pub(super) struct Bodies<'a> {
+    body: &'a [u8],
+    text: Option<&'a str>,
+    tree: Option<Node<'a>>,
+}
+
+impl<'a> Bodies<'a> {
+    pub(super) fn of(body: &'a [u8]) -> Self {
+        let text = std::str::from_utf8(body).ok();
+        Self {
+            body,
+            text,
+            tree: text.and_then(json_text::parse),
+        }
+    }
+
+    /// Whether the body is a JSON object or list.
+    pub(super) fn is_json(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    /// The variants, the cheapest and commonest first. They are made one at a time, as they are asked for.
+    pub(super) fn variants(&self) -> impl Iterator<Item = Body<'_>> {
+        let small = line_ends(self.body);
+        let unpacked = envelopes::unpacked(self.body).into_iter();
+        let envelopes = envelopes::opened(self.body, self.text, self.tree.as_ref());
+        let encodings = encodings::recoded(self.body, self.text);
+        small
+            .chain(self.layouts())
+            .chain(unpacked)
+            .chain(envelopes)
+            .chain(self.rewritten())
+            .chain(encodings)
+            .chain(self.reprinted())
+    }
+
+    /// Printed in another layout and nothing else.
+    fn layouts(&self) -> impl Iterator<Item = Body<'_>> {
+        self.tree.iter().flat_map(|tree| {
+            LAYOUTS.into_iter().flat_map(|(layout, name)| {
+                let text = json_text::print(tree, Style::of(layout));
+                let what = format!("printed {name}");
+                with_final_newline(CauseCode::BodyReserialised, what, text)
+            })
+        })
+    }
+
+    /// With its strings written in another way, white space staying as it is.
+    fn rewritten(&self) -> impl Iterator<Item = Body<'_>> {
+        let text = self.text.filter(|_| self.is_json());
+        text.into_iter().flat_map(|text| {
+            ESCAPES.into_iter().flat_map(move |(escapes, name)| {
+                let text = json_text::rewrite(text, escapes);
+                with_final_newline(CauseCode::JsonEscapes, name.to_owned(), text)
+            })
+        })
+    }
+
+    /// With layout and characters changed, then with members in order, then with other numbers.
+    fn reprinted(&self) -> impl Iterator<Item = Body<'_>> {
+        let escaped = LAYOUTS.into_iter().flat_map(|(layout, name)| {
+            ESCAPES.into_iter().map(move |(escapes, how)| {
+                let style = Style {
+                    escapes,
+                    ..Style::of(layout)
+                };
+                (style, format!("printed {name}, {how}"))
+            })
+        });
+        let sorted = LAYOUTS.into_iter().flat_map(|(layout, name)| {
+            let kept = (Escapes::Kept, "");
+            let habits = ESCAPES.into_iter().take(HABITS);
+            iter::once(kept).chain(habits).map(move |(escapes, how)| {
+                let style = Style {
+                    escapes,
+                    sorted: true,
+                    ..Style::of(layout)
+                };
+                let comma = if how.is_empty() { "" } else { ", " };
+                (style, format!("printed {name}, names in order{comma}{how}"))
+            })
+        });
+        let numbers = LAYOUTS.into_iter().take(4).flat_map(|(layout, name)| {
+            [Numbers::Short, Numbers::Float]
+                .into_iter()
+                .map(move |numbers| {
+                    let style = Style {
+                        numbers,
+                        ..Style::of(layout)
+                    };
+                    (style, format!("printed {name}, numbers printed again"))
+                })
+        });
+        self.tree.iter().flat_map(move |tree| {
+            let styles = escaped.clone().chain(sorted.clone()).chain(numbers.clone());
+            styles.map(move |(style, what)| Variant {
+                code: CauseCode::BodyReserialised,
+                what: what.into(),
+                value: Cow::Owned(json_text::print(tree, style).into_bytes()),
+            })
+        })
+    }
+}
+
+fn with_final_newline<'a>(
+    code: CauseCode,
+    what: String,
+    text: String,
+) -> impl Iterator<Item = Body<'a>> {
+    let ended = format!("{text}\n").into_bytes();
+    let more = format!("{what}, with a newline at its end");
+    let both = [(what, text.into_bytes()), (more, ended)];
+    both.into_iter().map(move |(what, bytes)| Variant {
+        code,
+        what: what.into(),
+        value: Cow::Owned(bytes),
+    })
+}
+
+/// With other line ends, within and at the end.
+fn line_ends(body: &[u8]) -> impl Iterator<Item = Body<'_>> {
+    let added = ["\n", "\r\n", "\r"].into_iter().map(move |end| {
+        let what = "with a line end behind it";
+        (what, Cow::Owned([body, end.as_bytes()].concat()))
+    });
+    let trimmed = trimmed(body).map(|text| (text.0, Cow::Borrowed(text.1)));
+    let unix = without_cr(body);
+    let within = [
+        ("with lines that end in CRLF", with_cr(&unix)),
+        ("with lines that end in LF", unix),
+    ]
+    .into_iter()
+    .filter(move |(_, text)| text != body)
+    .flat_map(|(what, text)| {
+        let shorter = text.trim_ascii_end().to_vec();
+        [(what, Cow::Owned(text)), (what, Cow::Owned(shorter))]
+    });
+    let all = added.chain(trimmed).chain(within);
+    all.map(|(what, value)| Variant {
+        code: CauseCode::TrailingNewline,
+        what: what.into(),
+        value,
+    })
+}
+
+fn trimmed(body: &[u8]) -> impl Iterator<Item = (&'static str, &[u8])> {
+    let one = body.strip_suffix(b"\n");
+    let pair = body.strip_suffix(b"\r\n").or(body.strip_suffix(b"\r"));
+    let line_end = "without the line end behind it";
+    let around = body.trim_ascii();
+    let space = (around.len() < body.len()).then_some(around);
+    let ends = [one, pair].into_iter().flatten();
+    ends.map(move |text| (line_end, text))
+        .chain(space.map(|text| ("without the white space around it", text)))
+}
+
+fn without_cr(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = body.iter().peekable();
+    while let Some(&byte) = rest.next() {
+        if byte != b'\r' || rest.peek() != Some(&&b'\n') {
+            out.push(byte);
+        }
+    }
+    out
+}
+
+fn with_cr(unix: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(unix.len());
+    for &byte in unix {
+        if byte == b'\n' {
+            out.push(b'\r');
+        }
+        out.push(byte);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The code of the first variant of `received` that is `original`.
+    fn cause(original: &[u8], received: &[u8]) -> Option<CauseCode> {
+        let bodies = Bodies::of(received);
+        let found = bodies.variants().find(|it| *it.value == *original);
+        found.map(|variant| variant.code)
+    }
+
+    #[test]
+    fn a_printed_body_leads_back_to_the_original() {
+        let compact = r#"{"b":1,"a":["x",{"y":null}],"e":{}}"#;
+        let python = r#"{"b": 1, "a": ["x", {"y": null}], "e": {}}"#;
+        let pretty = "{\n  \"b\": 1,\n  \"a\": [\n    \"x\",\n    {\n      \"y\": null\n    }\n  ],\n  \"e\": {}\n}";
+        let forms = [
+            compact,
+            python,
+            pretty,
+            &format!("{pretty}\n"),
+            &pretty.replace("  ", "\t"),
+        ];
+        for original in forms {
+            for received in forms {
+                if original.trim() != received.trim() {
+                    let found = cause(original.as_bytes(), received.as_bytes());
+                    assert_eq!(
+                        found,
+                        Some(CauseCode::BodyReserialised),
+                        "{original} from {received}"
+                    );
+                }
+            }
+        }
+        let sorted = br#"{"a":["x",{"y":null}],"b":1,"e":{}}"#;
+        assert_eq!(
+            cause(sorted, python.as_bytes()),
+            Some(CauseCode::BodyReserialised)
+        );
+        assert_eq!(
+            cause(br#"{"a":1}"#, br#"{"a":1.0}"#),
+            Some(CauseCode::BodyReserialised)
+        );
+        assert_eq!(
+            cause(br#"{"a":100}"#, br#"{"a":1e+2}"#),
+            Some(CauseCode::BodyReserialised)
+        );
+    }
+
+    #[test]
+    fn escapes_lead_back_to_the_original() {
+        let forms = [
+            "{\"a\":\"é < / 😀\"}",
+            r#"{"a":"\u00e9 < / \ud83d\ude00"}"#,
+            r#"{"a":"\u00E9 < / \uD83D\uDE00"}"#,
+            r#"{"a":"\u00e9 < \/ \ud83d\ude00"}"#,
+            "{\"a\":\"é \\u003c / 😀\"}",
+            "{\"a\":\"é < \\/ 😀\"}",
+        ];
+        for original in forms {
+            for received in forms.into_iter().filter(|it| *it != original) {
+                let found = cause(original.as_bytes(), received.as_bytes());
+                assert_eq!(
+                    found,
+                    Some(CauseCode::JsonEscapes),
+                    "{original} from {received}"
+                );
+            }
+        }
+        let both = cause(r#"{"a": "\u00e9"}"#.as_bytes(), "{\"a\":\"é\"}".as_bytes());
+        assert_eq!(both, Some(CauseCode::BodyReserialised));
+    }
+
+    #[test]
+    fn line_ends_come_and_go() {
+        for (original, received) in [
+            ("{}\n", "{}"),
+            ("{}", "{}\n"),
+            ("{}\r\n", "{}"),
+            ("{}", "{}\r\n"),
+            ("a\r\nb\r\n", "a\nb\n"),
+            ("a\nb\n", "a\r\nb\r\n"),
+            ("a\nb", "a\r\nb\r\n"),
+            ("a", "  a "),
+        ] {
+            let found = cause(original.as_bytes(), received.as_bytes());
+            assert_eq!(
+                found,
+                Some(CauseCode::TrailingNewline),
+                "{original:?} from {received:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_of_variants_is_bounded() {
+        let body = r#"{"a":"é","b":[1.0,2],"body":"{\"x\":1}","c":{"d":"e"}}"#;
+        let count = Bodies::of(body.as_bytes()).variants().count();
+        assert!((200..600).contains(&count), "{count}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_variants(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Bodies::of(&body).variants().count() > 0);
+        }
+
+        #[test]
+        fn any_json_like_text_has_variants(text in r#"[\[\]{},:"\\u0-9a-f eE.+-]{0,60}"#) {
+            prop_assert!(Bodies::of(text.as_bytes()).variants().count() > 0);
+        }
+    }
+}
