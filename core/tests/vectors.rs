@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use countersign_core::{
     Catalogue, Purpose, Rules, catalogue,
+    scheme::Confidence,
     vectors::{Vector, VectorFailure},
     webhook::ProvenPart,
 };
@@ -61,6 +62,23 @@ fn every_scheme_has_good_and_bad_vectors() {
             "{}",
             scheme.id
         );
+    }
+}
+
+#[test]
+fn every_identity_scheme_says_how_keys_rotate_and_where_people_go_wrong() {
+    for scheme in Catalogue::builtin().iter() {
+        let secondary = scheme.confidence == Confidence::Secondary;
+        assert_eq!(
+            secondary,
+            !scheme.confidence_note.is_empty(),
+            "{}",
+            scheme.id
+        );
+        if scheme.purpose() != Purpose::Webhook {
+            assert!(!scheme.rotation.is_empty(), "{}", scheme.id);
+            assert!(!scheme.traps.is_empty(), "{}", scheme.id);
+        }
     }
 }
 

@@ -234,6 +234,7 @@ pub fn new_secret(name: &str, scheme: &str) -> CreateSecretRequest {
     };
     let parameters = match scheme {
         "talkjs.token" => BTreeMap::from([("app_id".to_owned(), "app".to_owned())]),
+        "userjot.token" => BTreeMap::from([("project_id".to_owned(), "app".to_owned())]),
         _ => BTreeMap::new(),
     };
     let key_id = match scheme {
