@@ -172,7 +172,7 @@ impl Template {
         let mut text = Text::empty();
         let mut segment_start = (None, 0);
         let mut left_out = None;
-        for part in &self.parts {
+        for (index, part) in self.parts.iter().enumerate() {
             if part.segment.is_some() && part.segment == left_out {
                 continue;
             }
@@ -183,6 +183,9 @@ impl Template {
                 Piece::Literal(literal) => text.push(Cow::Borrowed(literal.as_bytes())),
                 Piece::Variable(Variable::Secret, _) => text.push_secret(),
                 Piece::Variable(variable, step) => match value(variable, *step)? {
+                    Some(value) if self.runs_on(index, &value) => {
+                        return Err(Reason::SignatureMismatch);
+                    }
                     Some(value) => text.push(value),
                     None if part.segment.is_some() => {
                         left_out = part.segment;
@@ -193,6 +196,18 @@ impl Template {
             }
         }
         Ok(text)
+    }
+
+    /// Whether the value at a place holds the text that ends its optional segment: it could stand for the segment
+    /// after it, which is then left out, and two deliveries would have one signature.
+    fn runs_on(&self, index: usize, value: &[u8]) -> bool {
+        let segment = self.parts[index].segment;
+        let next = self.parts.get(index + 1);
+        let next = next.filter(|next| segment.is_some() && next.segment == segment);
+        next.is_some_and(|next| match &next.piece {
+            Piece::Literal(end) => value.windows(end.len()).any(|part| part == end.as_bytes()),
+            Piece::Variable(..) => false,
+        })
     }
 }
 
@@ -418,6 +433,19 @@ mod tests {
         assert_eq!(filled(&template, &all[2..]), "ts:2;");
         assert!(template.binds(&Variable::Id) && !template.requires(&Variable::Id));
         assert!(template.requires(&Variable::Timestamp));
+    }
+
+    #[test]
+    fn a_value_does_not_stand_for_a_segment_that_is_left_out() {
+        let template = template("{?id:{query:data.id};?}{?request-id:{id};?}ts:{timestamp};");
+        let filled = template.fill(|variable, _| {
+            Ok(match variable {
+                Variable::Query(_) => Some(Cow::Borrowed(&b"1;request-id:r"[..])),
+                Variable::Timestamp => Some(Cow::Borrowed(&b"2"[..])),
+                _ => None,
+            })
+        });
+        assert_eq!(filled.err(), Some(Reason::SignatureMismatch));
     }
 
     #[test]

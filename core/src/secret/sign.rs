@@ -112,8 +112,9 @@ impl Secret {
         if rules.needs_url() && delivery.url.is_empty() {
             return Err(MisfitError::NoUrl.into());
         }
-        if rules.signs_bare_body() {
-            self.guard(delivery.body)?;
+        let bare = rules.bare_text(delivery.body);
+        if let Some(text) = bare.map_err(|_| SignDeliveryError::Incomplete)? {
+            self.guard(&text)?;
         }
         let policy = &self.policy;
         let signed = rules.sign(
@@ -134,12 +135,13 @@ impl Secret {
     }
 
     /// Where the vendor issues one key for several schemes, refuses what would be a proof of another one: the signing
-    /// input of a token, or the signed text of a delivery.
+    /// input of a token, or the signed text of a delivery. What is signed with another digest is no proof of it.
     fn guard(&self, text: &[u8]) -> Result<(), SignError> {
         let mut siblings = self.scheme.shares_key_with.iter();
         let is_proof = |id: &String| {
             let scheme = Catalogue::builtin().scheme(id);
-            scheme.is_some_and(|scheme| match &scheme.rules {
+            let alike = scheme.filter(|it| it.algorithm() == self.scheme.algorithm());
+            alike.is_some_and(|scheme| match &scheme.rules {
                 Rules::IdentityToken(_) => token::looks_like_signing_input(text),
                 Rules::Webhook(rules) => rules.may_sign(text),
                 Rules::IdentityHash(_) | Rules::ResourceId(_) => false,

@@ -64,7 +64,9 @@ impl Vector {
     /// Its name, or its place among `index` others where the name is no plain one.
     #[must_use]
     pub fn label(&self, index: usize) -> String {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let plain = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+        };
         match (1..=80).contains(&self.name.len()) && self.name.bytes().all(plain) {
             true => self.name.clone(),
             false => format!("number {}", index + 1),

@@ -92,6 +92,10 @@ impl Proven {
         for variable in text.variables() {
             proven.add_variable(variable);
         }
+        // The list of signed headers has the timestamp on it, or the delivery is refused.
+        if rules.signed_headers.is_some() {
+            proven.add(ProvenPart::Timestamp);
+        }
         rules.add_what_the_body_holds(&mut proven);
         proven
     }

@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
         step: Option<Step>,
     ) -> Result<Option<Cow<'s, [u8]>>, Reason> {
         let text = match variable {
-            Variable::Body => return self.body(step).map(Some),
+            Variable::Body => return steps::body(self.delivery.body, step).map(Some),
             Variable::Timestamp => claims.timestamp.as_deref().map(Cow::Borrowed),
             Variable::Id => claims.id.as_deref().map(Cow::Borrowed),
             Variable::Method => Some(Cow::Borrowed(self.delivery.method)),
@@ -233,14 +233,6 @@ impl<'a> Reader<'a> {
             _ => text,
         };
         Ok(text.map(bytes))
-    }
-
-    fn body(&self, step: Option<Step>) -> Result<Cow<'a, [u8]>, Reason> {
-        match step {
-            Some(Step::Gunzip) => steps::gunzip(self.delivery.body),
-            Some(Step::JsonCompact) => Ok(steps::json_compact(self.delivery.body)),
-            _ => Ok(Cow::Borrowed(self.delivery.body)),
-        }
     }
 
     fn url(&self, step: Option<Step>) -> Cow<'a, str> {

@@ -1,6 +1,6 @@
 //! What varies between vendors' webhooks, as data.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
@@ -9,12 +9,14 @@ use super::{
     handshake::Handshake,
     jws::JwsRules,
     proven::{Proven, ProvenPart},
+    steps,
 };
 use crate::{
+    Reason,
     encoding::Encoding,
     key::Algorithm,
     policy::TimestampUnit,
-    template::{Template, Variable},
+    template::{Piece, Template, Variable},
 };
 
 /// The webhook part of a scheme file.
@@ -264,11 +266,20 @@ impl WebhookRules {
         rules.is_some_and(|rules| rules.any_variable(|it| *it == Variable::Method))
     }
 
-    /// Whether the signed text is the caller's body and nothing else.
-    #[must_use]
-    pub fn signs_bare_body(&self) -> bool {
+    /// What is signed of a body, where the signed text is the caller's body and nothing else.
+    ///
+    /// # Errors
+    /// The scheme signs what is in a compressed body, and it cannot be unpacked.
+    pub fn bare_text<'b>(&self, body: &'b [u8]) -> Result<Option<Cow<'b, [u8]>>, Reason> {
         let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
-        texts.iter().any(|text| text.as_str() == "{body}")
+        let mut bare = texts.iter().filter_map(|text| match text.parts() {
+            [part] => match part.piece {
+                Piece::Variable(Variable::Body, step) => Some(step),
+                _ => None,
+            },
+            _ => None,
+        });
+        bare.next().map(|step| steps::body(body, step)).transpose()
     }
 
     /// Whether a text could be what a delivery's signature covers.

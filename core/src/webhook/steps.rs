@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet, io::Read};
 use flate2::read::MultiGzDecoder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::Reason;
+use crate::{Reason, template::Step};
 
 /// The largest body that unpacking may give, in bytes.
 pub(super) const MAX_UNPACKED_BYTES: usize = 8 << 20;
@@ -39,8 +39,17 @@ const WHOLE: &AsciiSet = &COMPONENT
     .remove(b'$')
     .remove(b'#');
 
+/// A body after its step.
+pub(super) fn body(body: &[u8], step: Option<Step>) -> Result<Cow<'_, [u8]>, Reason> {
+    match step {
+        Some(Step::Gunzip) => gunzip(body),
+        Some(Step::JsonCompact) => Ok(json_compact(body)),
+        _ => Ok(Cow::Borrowed(body)),
+    }
+}
+
 /// A body that is gzip, unpacked; any other as it is.
-pub(super) fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
     if !body.starts_with(&GZIP_MAGIC) {
         return Ok(Cow::Borrowed(body));
     }
@@ -57,7 +66,7 @@ pub(super) fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
 }
 
 /// JSON without the white space between its tokens. Text in quotes stays to the byte, whatever it is.
-pub(super) fn json_compact(body: &[u8]) -> Cow<'_, [u8]> {
+fn json_compact(body: &[u8]) -> Cow<'_, [u8]> {
     let mut compact = Vec::with_capacity(body.len());
     let (mut quoted, mut escaped) = (false, false);
     for &byte in body {
