@@ -2,9 +2,15 @@
 
 mod support;
 
-use countersign_core::{Purpose, Timestamp, catalogue, catalogue::Catalogue, vectors::Vector};
+use countersign_core::{
+    Purpose, Rules, Scheme, Timestamp, catalogue,
+    catalogue::Catalogue,
+    vectors::Vector,
+    webhook::{Claimed, Delivery, Header, Headers, TimestampForm, WebhookRules},
+};
 use countersign_proto::v1::{
-    self, Decision, Identity, Reason, Trust, sign_request::Input, verify_request::Proof,
+    self, Decision, Identity, Reason, Trust, VerifyWebhookRequest, sign_request::Input,
+    verify_request::Proof, verify_webhook_request::Payload,
 };
 use countersign_server::KeyPolicy;
 use support::{Options, Service, calls::importing};
@@ -28,19 +34,19 @@ async fn every_vector_of_the_scheme_files_holds_over_the_wire() {
             ..importing(SECRET, &scheme, &vector.key)
         };
         service.create(request).await;
-        let purpose = Catalogue::builtin().scheme(&scheme).unwrap().purpose();
-        if let Some(verdict) = judge(&service, purpose, &vector).await {
+        let scheme = Catalogue::builtin().scheme(&scheme).unwrap();
+        if let Some(verdict) = judge(&service, scheme.purpose(), &vector).await {
             assert_eq!(verdict, vector.expect, "{}", vector.name);
             judged += 1;
         }
         if vector.signs {
-            assert_signs(&service, purpose, &vector).await;
+            assert_signs(&service, scheme, &vector).await;
             signed += 1;
         }
         service.delete(SECRET, true).await.unwrap();
     }
     assert!(
-        judged > 40 && signed > 10,
+        judged > 300 && signed > 80,
         "{judged} judged, {signed} signed"
     );
 }
@@ -49,12 +55,7 @@ async fn every_vector_of_the_scheme_files_holds_over_the_wire() {
 async fn judge(service: &Service, purpose: Purpose, vector: &Vector) -> Option<String> {
     let (accepted, reason) = match purpose {
         Purpose::ResourceId => return None,
-        Purpose::Webhook => {
-            let answer = service
-                .verify_webhook(SECRET, headers(vector), vector.body.as_bytes())
-                .await;
-            (answer.decision() == Decision::Allow, answer.reason())
-        }
+        Purpose::Webhook => judge_webhook(service, vector).await,
         Purpose::IdentityHash | Purpose::IdentityToken => {
             let hash = vector.hash.clone().map(Proof::Hash);
             let proof = hash.or(vector.token.clone().map(Proof::Token));
@@ -73,30 +74,109 @@ async fn judge(service: &Service, purpose: Purpose, vector: &Vector) -> Option<S
     })
 }
 
-async fn assert_signs(service: &Service, purpose: Purpose, vector: &Vector) {
-    let input = match purpose {
-        Purpose::ResourceId => Input::ResourceId(vector.id.clone()),
-        Purpose::Webhook => Input::Webhook(v1::WebhookToSign {
-            headers: Vec::new(),
-            method: String::new(),
-            url: String::new(),
-            id: sent_id(vector).unwrap_or_default(),
-            timestamp: sent_time(vector),
-            body: vector.body.clone().into(),
-        }),
-        Purpose::IdentityHash | Purpose::IdentityToken => Input::Identity(identity(vector)),
+async fn judge_webhook(service: &Service, vector: &Vector) -> (bool, Reason) {
+    let request = VerifyWebhookRequest {
+        secret: SECRET.to_owned(),
+        headers: headers(vector),
+        payload: Some(Payload::Body(vector.body_bytes().unwrap().into())),
+        method: vector.method.clone(),
+        url: vector.url.clone(),
+    };
+    let answered = service.proofs.clone().verify_webhook(request).await;
+    let answer = answered.unwrap().into_inner();
+    let accepted = answer.decision() == Decision::Allow;
+    if let (true, Some(expected)) = (accepted, &vector.proven) {
+        let proven = answer.proven().map(|part| {
+            let name = part.as_str_name();
+            name.replace("PROVEN_PART_", "")
+        });
+        assert_eq!(&proven.collect::<Vec<_>>(), expected, "{}", vector.name);
+    }
+    let handshake = answer.handshake.as_ref();
+    let name = handshake.map(|it| &it.name);
+    assert_eq!(name, vector.handshake.as_ref(), "{}", vector.name);
+    if let Some(body) = &vector.response_body {
+        assert_eq!(handshake.unwrap().body, body.as_bytes(), "{}", vector.name);
+    }
+    (accepted, answer.reason())
+}
+
+async fn assert_signs(service: &Service, scheme: &Scheme, vector: &Vector) {
+    let (input, own) = match &scheme.rules {
+        Rules::ResourceId(_) => (Input::ResourceId(vector.id.clone()), Vec::new()),
+        Rules::Webhook(rules) => {
+            let (given, own) = headers(vector)
+                .into_iter()
+                .partition(|header| !is_own(rules, header));
+            (Input::Webhook(to_sign(rules, vector, given)), own)
+        }
+        Rules::IdentityHash(_) | Rules::IdentityToken(_) => {
+            (Input::Identity(identity(vector)), Vec::new())
+        }
     };
     let signed = service.sign(SECRET, input).await;
-    match purpose {
+    match scheme.purpose() {
         Purpose::Webhook => {
-            for header in headers(vector) {
-                assert!(signed.headers.contains(&header), "{}", vector.name);
+            for header in &own {
+                assert!(signed.headers.contains(header), "{}", vector.name);
             }
+            let body = vector.body_bytes().unwrap();
+            assert!(signed.body.is_none_or(|own| own == body), "{}", vector.name);
+            let same_url = signed.url.is_empty() || signed.url == vector.url;
+            assert!(same_url, "{}", vector.name);
         }
         Purpose::ResourceId => assert_eq!(Some(signed.resource_id), vector.hash),
         Purpose::IdentityHash => assert_eq!(Some(signed.hash), vector.hash),
         Purpose::IdentityToken => assert_eq!(Some(signed.token), vector.token),
     }
+}
+
+fn to_sign(rules: &WebhookRules, vector: &Vector, given: Vec<v1::Header>) -> v1::WebhookToSign {
+    let body = vector.body_bytes().unwrap();
+    let claimed = claimed(rules, vector, &body);
+    let form = rules
+        .timestamp_form()
+        .unwrap_or(TimestampForm::Milliseconds);
+    let timestamp = claimed.timestamp.map(|text| {
+        let millis = form.read(&text).unwrap().unix_millis();
+        prost_types::Timestamp {
+            seconds: millis / 1000,
+            nanos: i32::try_from(millis % 1000).unwrap() * 1_000_000,
+        }
+    });
+    v1::WebhookToSign {
+        headers: given,
+        method: vector.method.clone(),
+        url: vector.url.clone(),
+        id: claimed.id.unwrap_or_default(),
+        timestamp,
+        body: body.into(),
+    }
+}
+
+/// Id and timestamp as the vector has them.
+fn claimed(rules: &WebhookRules, vector: &Vector, body: &[u8]) -> Claimed {
+    let headers: Vec<_> = vector
+        .headers
+        .iter()
+        .map(|(name, value)| Header { name, value })
+        .collect();
+    let delivery = Delivery {
+        headers: Headers(&headers),
+        body,
+        method: &vector.method,
+        url: &vector.url,
+    };
+    match rules.text() {
+        Some(text) => text.claimed(delivery).unwrap(),
+        None => Claimed::default(),
+    }
+}
+
+/// Whether Sign writes the header, and is not given it.
+fn is_own(rules: &WebhookRules, header: &v1::Header) -> bool {
+    let own = rules.header_names();
+    own.iter().any(|own| own.eq_ignore_ascii_case(&header.name))
 }
 
 fn identity(vector: &Vector) -> Identity {
@@ -113,31 +193,4 @@ fn headers(vector: &Vector) -> Vec<v1::Header> {
     headers
         .map(|(name, value)| support::calls::header(name, value))
         .collect()
-}
-
-fn sent_id(vector: &Vector) -> Option<String> {
-    let is_id = |name: &str| name.ends_with("-id") || name.ends_with("-Delivery");
-    let mut headers = vector.headers.iter();
-    let found = headers.find(|(name, _)| is_id(name));
-    found.map(|(_, value)| value.clone())
-}
-
-/// The time among the headers of a delivery: a header of digits, or the `t` of a list.
-fn sent_time(vector: &Vector) -> Option<prost_types::Timestamp> {
-    let parts = vector
-        .headers
-        .iter()
-        .flat_map(|(_, value)| value.split(','));
-    let digits = parts
-        .map(|part| part.strip_prefix("t=").unwrap_or(part))
-        .find(|part| part.len() >= 10 && part.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let number: i64 = digits.parse().unwrap();
-    let (seconds, millis) = match digits.len() {
-        10 => (number, 0),
-        _ => (number / 1000, number % 1000),
-    };
-    Some(prost_types::Timestamp {
-        seconds,
-        nanos: i32::try_from(millis * 1_000_000).unwrap(),
-    })
 }

@@ -12,7 +12,7 @@ pub mod refusal;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
-use countersign_core::Timestamp;
+use countersign_core::{Catalogue, Purpose, Timestamp};
 use countersign_proto::v1::{
     self, CreateSecretRequest, Identity, Mode, RotateSecretRequest, SignRequest, SignResponse,
     VerifyRequest, VerifyResponse, VerifyWebhookRequest, VerifyWebhookResponse,
@@ -227,10 +227,12 @@ pub fn request_id() -> String {
 
 /// A request to create a secret with a generated key; identity secrets are REQUIRED.
 pub fn new_secret(name: &str, scheme: &str) -> CreateSecretRequest {
-    let webhook = scheme.ends_with(".webhook") || scheme.ends_with(".conversation-id");
-    let mode = match webhook {
-        true => Mode::Unspecified,
-        false => Mode::Required,
+    let purpose = Catalogue::builtin().scheme(scheme).map(|it| it.purpose());
+    let mode = match purpose {
+        Some(Purpose::IdentityHash | Purpose::IdentityToken) => Mode::Required,
+        Some(Purpose::Webhook | Purpose::ResourceId) => Mode::Unspecified,
+        None if scheme.ends_with(".webhook") => Mode::Unspecified,
+        None => Mode::Required,
     };
     let parameters = match scheme {
         "talkjs.token" => BTreeMap::from([("app_id".to_owned(), "app".to_owned())]),
