@@ -1,6 +1,6 @@
 //! How old a delivery may be.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use serde::Deserialize;
@@ -14,6 +14,10 @@ use crate::{
 
 /// Longest timestamp text in bytes.
 const MAX_TIMESTAMP_BYTES: usize = 40;
+
+/// The times that a delivery without a window may state, in Unix seconds: those of as many digits as today's. Where
+/// nothing stands between timestamp and body, digits could else move from one to the other under the same signature.
+const TODAYS_DIGITS: RangeInclusive<i64> = 1_000_000_000..=9_999_999_999;
 
 /// The form of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -159,7 +163,10 @@ impl Freshness {
         };
         let time = form.read(text)?;
         let Some(window) = self.window else {
-            return Ok(Some(time));
+            return match TODAYS_DIGITS.contains(&time.unix_secs()) {
+                true => Ok(Some(time)),
+                false => Err(Reason::TimestampMalformed),
+            };
         };
         let now = match form {
             TimestampForm::Seconds => Timestamp::from_unix_secs(now.unix_secs()),

@@ -203,14 +203,15 @@ fn a_secret_cannot_change_the_unit_that_the_vendor_states() {
 
 #[test]
 fn talkjs_is_not_checked_until_tolerance_and_unit_are_set() {
-    let old = talkjs("1");
-    for (tolerance, unit, expect) in [
-        (None, None, Ok(())),
-        (FIVE_MINUTES, None, Ok(())),
-        (None, MILLISECONDS, Ok(())),
-        (FIVE_MINUTES, MILLISECONDS, Err(Reason::TimestampTooOld)),
-        (FIVE_MINUTES, SECONDS, Err(Reason::TimestampTooOld)),
+    let too_old = Err(Reason::TimestampTooOld);
+    for (text, tolerance, unit, expect) in [
+        ("1", None, None, Ok(())),
+        ("1", FIVE_MINUTES, None, Ok(())),
+        ("1000000000000", None, MILLISECONDS, Ok(())),
+        ("1", FIVE_MINUTES, MILLISECONDS, too_old),
+        ("1", FIVE_MINUTES, SECONDS, too_old),
     ] {
+        let old = talkjs(text);
         let freshness = old.rules.freshness(tolerance, unit);
         assert_eq!(
             verdict(&old, freshness, NOW),

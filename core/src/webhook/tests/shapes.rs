@@ -344,6 +344,24 @@ fn dates_are_read_and_written() {
 }
 
 #[test]
+fn no_digit_moves_between_timestamp_and_body() {
+    let rules = single(
+        "signed_text = '{timestamp}{body}'\n\
+         timestamp = { header = 'X-At', unit = 'seconds' }",
+    );
+    let sent = |at: &str, body: &str| {
+        Case::of(&rules)
+            .header("X-At", at)
+            .body(body)
+            .header("X-Sig", hex_tag(&[b"17000000001{}"]))
+    };
+    assert!(sent("1700000000", "1{}").verdict(&key()).is_ok());
+    for (at, body) in [("17000000001", "{}"), ("170000000", "01{}")] {
+        sent(at, body).refused(Reason::TimestampMalformed);
+    }
+}
+
+#[test]
 fn a_body_that_is_no_form_is_bound_by_its_hash() {
     let rules = single("signed_text = '{url}{sorted_form}'\nbody_hash_query = 'bodySHA256'");
     let json = "application/json";
