@@ -57,13 +57,14 @@ pub(crate) async fn run(args: DevArgs, out: &mut dyn Write) -> anyhow::Result<Ex
 
 async fn show(address: SocketAddr, folder: &Folder, out: &mut dyn Write) -> anyhow::Result<()> {
     let client = Client::connect(format!("http://{address}")).await?;
-    let demos = demo::run(&client).await?;
+    let (demos, schemes) = demo::run(&client).await?;
     writeln!(
         out,
         "\nCountersign on http://{address}, store in {}\n\n{WARNING}\n",
         folder.path().display()
     )?;
     writeln!(out, "{}\n", table(&demos))?;
+    writeln!(out, "There are {schemes} schemes: countersign scheme list\n")?;
     quickstart::print(address, &demos, out)?;
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()?;
