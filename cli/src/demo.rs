@@ -169,9 +169,11 @@ async fn identity(client: &Client, secret: &str) -> Attempt {
 async fn webhook(client: &Client, secret: &str, scheme: &v1::Scheme) -> Attempt {
     let signed = client.sign_webhook(secret, BODY).await?;
     let verdict = client.verify_webhook(secret, &signed.proof, BODY).await?;
+    // The signature stands last, after its timestamp.
     let signature = scheme
         .headers
         .iter()
+        .rev()
         .filter(|name| name.contains("signature"));
     let header = signature
         .chain(&scheme.headers)
