@@ -328,6 +328,34 @@ fn a_description_is_linted_without_a_server() {
 }
 
 #[tokio::test]
+async fn a_scheme_is_shown_as_its_page_whoever_described_it() {
+    let site = Site::new();
+    let running = site.serve().await;
+    let page = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/vendors/slack.md"
+    ));
+    let shown = stdout(&run(&site, &url(&running), "scheme show slack.webhook"));
+    assert!(
+        shown.starts_with("## ") && page.unwrap().contains(&shown),
+        "{shown}"
+    );
+
+    site.write("own.toml", &own_scheme(), 0o600);
+    let create = format!("scheme create {}", site.path("own.toml").display());
+    let added = stdout(&run(&site, &url(&running), &create));
+    let id = added.split_whitespace().next().unwrap();
+    let own = stdout(&run(&site, &url(&running), &format!("scheme show {id}")));
+    assert!(own.contains("{id}.{timestamp}.{body}"), "{own}");
+    assert!(
+        own.contains("**NOT proven**") && !own.contains("confirmed"),
+        "{own}"
+    );
+    let list = stdout(&run(&site, &url(&running), "scheme list"));
+    assert!(list.contains(id) && list.contains("confirmed"), "{list}");
+}
+
+#[tokio::test]
 async fn a_scheme_of_ones_own_is_made_from_a_built_in_one_shown_and_deleted() {
     let site = Site::new();
     let running = site.serve().await;

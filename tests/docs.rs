@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use countersign_core::{Catalogue, OwnScheme, lint};
+use countersign_core::{Catalogue, OwnScheme, lint, page};
 use countersign_server::ErrorReason;
 use support::process::{self, Running};
 use tempfile::TempDir;
@@ -66,6 +66,27 @@ fn every_error_reason_is_documented() {
         text.push_str(&row);
     }
     assert_current("docs/errors.md", &text);
+}
+
+#[test]
+fn every_vendor_has_a_page_and_no_page_is_left_over() {
+    let folder = document("docs/vendors");
+    let pages = page::files(Catalogue::builtin());
+    fs::create_dir_all(&folder).unwrap();
+    for (name, text) in &pages {
+        assert_current(&format!("docs/vendors/{name}"), text);
+    }
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if pages.contains_key(&name) {
+            continue;
+        }
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::remove_file(folder.join(&name)).unwrap();
+            continue;
+        }
+        panic!("docs/vendors/{name} has no vendor: run the tests with UPDATE_GOLDEN=1");
+    }
 }
 
 /// The built-in schemes by vendor: `**chatwoot** identity, webhook · …`.

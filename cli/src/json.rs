@@ -77,7 +77,15 @@ pub(crate) fn scheme(scheme: &v1::Scheme) -> Value {
         "tolerance_past": scheme.tolerance_past.as_ref().map(ToString::to_string),
         "tolerance_future": scheme.tolerance_future.as_ref().map(ToString::to_string),
         "parameters": scheme.parameters,
+        "optional_parameters": scheme.optional_parameters,
         "key_id_required": scheme.key_id_required,
+        "confidence": named(scheme.confidence, scheme.confidence().as_str_name()),
+        "confidence_note": text(&scheme.confidence_note),
+        "rotation": text(&scheme.rotation),
+        "traps": scheme.traps,
+        "proven": scheme.proven().map(|part| part.as_str_name()).collect::<Vec<_>>(),
+        "proven_fields": scheme.proven_fields,
+        "custom": scheme.custom,
     })
 }
 

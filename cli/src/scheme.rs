@@ -1,18 +1,20 @@
 //! `scheme`: the catalogue.
 
+mod fallback;
 mod own;
 
 use std::{io::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use countersign_client::v1;
+use countersign_core::{OwnScheme, page};
 use serde_json::json;
 
 use crate::{
     args::Connection,
     exit::Exit,
     json,
-    render::{fields, table, word},
+    render::{plain, table, word},
 };
 
 /// Arguments of `scheme`.
@@ -24,12 +26,12 @@ pub(crate) struct SchemeArgs {
 
 #[derive(Subcommand)]
 enum SchemeCommand {
-    /// List all schemes
+    /// List all schemes, how well their facts are known, and where these come from
     List {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Show what a scheme signs and what its keys look like
+    /// Show what a scheme signs and proves, its headers, its keys and their rotation, and its traps
     #[command(after_help = "Example:\n  countersign scheme show chatwoot.identity")]
     Show {
         /// Id of the scheme
@@ -101,11 +103,16 @@ async fn list(connection: &Connection, out: &mut dyn Write) -> anyhow::Result<()
         let schemes: Vec<_> = schemes.iter().map(json::scheme).collect();
         return json::print(&json!({ "schemes": schemes }), out);
     }
-    let rows = schemes.into_iter().map(|scheme| {
-        let purpose = purpose(&scheme);
-        [scheme.id, purpose, scheme.title]
+    let rows = schemes.iter().map(|scheme| {
+        [
+            scheme.id.clone(),
+            purpose(scheme),
+            facts(scheme),
+            first(&scheme.source),
+        ]
     });
-    writeln!(out, "{}", table(["scheme", "purpose", "title"], rows))?;
+    let header = ["scheme", "purpose", "facts", "source"];
+    writeln!(out, "{}", table(header, rows))?;
     Ok(())
 }
 
@@ -123,32 +130,34 @@ async fn show(
     if connection.json {
         return json::print(&json::scheme(&scheme), out);
     }
-    let key_id = scheme
-        .key_id_required
-        .then(|| "required, see --key-id".to_owned());
-    let rows = [
-        ("scheme", Some(scheme.id.clone())),
-        ("title", Some(scheme.title.clone())),
-        ("purpose", Some(purpose(&scheme))),
-        ("key", Some(scheme.key_format.clone())),
-        ("key id", key_id),
-        ("signs", Some(scheme.signed_text.clone())),
-        ("signature", Some(scheme.signature_format.clone())),
-        ("headers", Some(scheme.headers.join(", "))),
-        ("parameters", Some(scheme.parameters.join(", "))),
-        (
-            "may be old",
-            scheme.tolerance_past.as_ref().map(ToString::to_string),
-        ),
-        (
-            "may be ahead",
-            scheme.tolerance_future.as_ref().map(ToString::to_string),
-        ),
-        ("source", Some(scheme.source.clone())),
-    ];
-    fields(out, rows)?;
-    writeln!(out, "\n{}", crate::render::plain(scheme.description.trim()))?;
+    // What the server says of a scheme is its description, whatever this program has under the same id.
+    match OwnScheme::parse_stored(&scheme.definition) {
+        Ok(own) if scheme.custom => {
+            write!(out, "{}", plain(&page::of_own_scheme(&own.scheme)))?;
+        }
+        Ok(own) => write!(out, "{}", plain(&page::of_scheme(&own.scheme)))?,
+        // The server is older than descriptions, or newer than this program can read.
+        Err(_) => fallback::show(&scheme, out)?,
+    }
     Ok(())
+}
+
+/// How well the facts are known; of one's own schemes nobody but their author can say.
+fn facts(scheme: &v1::Scheme) -> String {
+    match scheme.custom {
+        true => "own".to_owned(),
+        false => word(scheme.confidence().as_str_name(), "CONFIDENCE_"),
+    }
+}
+
+/// The first of several sources, short enough for a table; the page has all.
+fn first(source: &str) -> String {
+    const MAX_CHARS: usize = 56;
+    let first = source.split(';').next().unwrap_or_default().trim();
+    match first.chars().count() > MAX_CHARS {
+        true => first.chars().take(MAX_CHARS - 1).chain(['…']).collect(),
+        false => first.to_owned(),
+    }
 }
 
 fn purpose(scheme: &v1::Scheme) -> String {

@@ -11,6 +11,7 @@ pub mod key_policy;
 pub mod lint;
 pub mod name;
 pub mod own;
+pub mod page;
 pub mod policy;
 pub mod reason;
 pub mod rotation;

@@ -150,7 +150,12 @@ impl Handshake {
             .chain(each("JSON", &when.json))
             .collect();
         let signed = if self.signed { "signed" } else { "not signed" };
-        format!("{} ({signed}): {}", self.name, conditions.join(", "))
+        format!(
+            "{} ({signed}): {}; answered with {}",
+            self.name,
+            conditions.join(", "),
+            self.respond.describe()
+        )
     }
 
     /// The response, if the delivery is this handshake. `key` is the one that verified it, if one did.
@@ -226,6 +231,19 @@ impl Condition {
 }
 
 impl Response {
+    fn describe(&self) -> String {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, text)| format!("header `{name}` = {}", text.describe()));
+        let members = self.json.iter();
+        let members = members.map(|(name, text)| format!("JSON `{name}` = {}", text.describe()));
+        std::iter::once(format!("status {}", self.status))
+            .chain(headers)
+            .chain(self.text.iter().map(Echo::describe))
+            .chain(members)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
     fn texts(&self) -> impl Iterator<Item = &Echo> {
         self.headers
             .values()
@@ -235,6 +253,20 @@ impl Response {
 }
 
 impl Echo {
+    fn describe(&self) -> String {
+        match self {
+            Self::Fixed(text) => format!("`{text}`"),
+            Self::Number(number) => number.to_string(),
+            Self::Value { variable, hmac } => {
+                let name = variable.field_name().unwrap_or_default();
+                match hmac {
+                    true => format!("the hexadecimal HMAC of `{name}` with the key"),
+                    false => format!("the value of `{name}`"),
+                }
+            }
+        }
+    }
+
     fn of(&self, reader: &Reader<'_>, key: Option<&Key>) -> Option<String> {
         let (variable, hmac) = match self {
             Self::Fixed(text) => return Some(text.clone()),
