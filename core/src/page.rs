@@ -188,6 +188,7 @@ fn code(text: &str) -> String {
 fn length(length: Duration) -> String {
     let secs = length.as_secs();
     let (number, unit) = match secs {
+        0 => (0, "second"),
         _ if secs.is_multiple_of(86_400) => (secs / 86_400, "day"),
         _ if secs.is_multiple_of(3600) => (secs / 3600, "hour"),
         _ if secs.is_multiple_of(60) => (secs / 60, "minute"),

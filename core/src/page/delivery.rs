@@ -74,13 +74,9 @@ fn step_words(step: Step) -> &'static str {
 
 fn headers(rules: &TextRules) -> Vec<String> {
     let mut lines = signature(rules);
-    if let Some(rule) = &rules.timestamp {
-        match &rule.place {
-            TimestampPlace::Pair(key) => {
-                lines.push(format!("the timestamp under {} beside it", code(key)));
-            }
-            TimestampPlace::Own(place) => lines.push(at(rules, place, "TIMESTAMP")),
-        }
+    // One in a pair was shown with the signature.
+    if let Some(TimestampPlace::Own(place)) = rules.timestamp.as_ref().map(|rule| &rule.place) {
+        lines.push(at(rules, place, "TIMESTAMP"));
     }
     lines.extend(rules.id.as_ref().map(|place| at(rules, place, "ID")));
     for (name, value) in &rules.required_headers {
@@ -184,12 +180,16 @@ fn proven(rules: &WebhookRules) -> (Vec<String>, Vec<String>) {
     let own = rules.text();
     let has_id = own.is_some_and(|rules| rules.id.is_some());
     let has_timestamp = own.is_some_and(|rules| rules.timestamp.is_some());
+    let url = match rules.needs_url() && !covered.has(ProvenPart::Url) {
+        true => "the rest of the URL",
+        false => "the URL",
+    };
     let parts = [
         (ProvenPart::Body, "the body", true),
         (ProvenPart::Form, "the parameters of a form", false),
         (ProvenPart::Timestamp, "the timestamp", has_timestamp),
         (ProvenPart::Id, "the delivery id", has_id),
-        (ProvenPart::Url, "the URL", true),
+        (ProvenPart::Url, url, true),
         (ProvenPart::Method, "the HTTP method", true),
     ];
     let (mut proven, mut not) = (Vec::new(), Vec::new());
@@ -287,6 +287,7 @@ fn freshness(rules: &WebhookRules) -> String {
 fn delivery_id(rules: &WebhookRules) -> String {
     match rules.text().and_then(|own| own.id.as_ref()) {
         None => "none".to_owned(),
+        Some(_) if optional(rules.text(), ProvenPart::Id) => "proven where there is one".to_owned(),
         Some(_) if rules.proven().has(ProvenPart::Id) => "proven".to_owned(),
         Some(_) => "there, and NOT proven".to_owned(),
     }
