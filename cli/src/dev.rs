@@ -64,7 +64,10 @@ async fn show(address: SocketAddr, folder: &Folder, out: &mut dyn Write) -> anyh
         folder.path().display()
     )?;
     writeln!(out, "{}\n", table(&demos))?;
-    writeln!(out, "There are {schemes} schemes: countersign scheme list\n")?;
+    writeln!(
+        out,
+        "There are {schemes} schemes: countersign scheme list\n"
+    )?;
     quickstart::print(address, &demos, out)?;
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()?;
