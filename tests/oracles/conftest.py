@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
+import table
 from service import Client, DidNotStart, Secrets, running_server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-readme", action="store_true", help="write the tables of README.md, and test nothing")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--write-readme"):
+        table.write()
+        items.clear()
 
 
 @pytest.fixture(scope="session")

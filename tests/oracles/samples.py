@@ -1,8 +1,12 @@
 """Input as it comes in the field, from seeded random numbers."""
 
+import functools
+import gzip
 import json
 import string
+from collections.abc import Callable
 from random import Random
+from urllib.parse import quote, quote_plus, urlencode
 
 WORDS = [
     "paid",
@@ -27,44 +31,86 @@ def letters(rng: Random, length: int) -> str:
     return "".join(rng.choices(ALPHANUMERIC, k=length))
 
 
-def value(rng: Random, depth: int = 3):
+def value(rng: Random, depth: int = 3, fractions: bool = True):
     """A random JSON value."""
     kinds = [
         lambda: rng.choice(WORDS),
         lambda: rng.randint(-(2**53), 2**53),
-        lambda: rng.random() * 1e6,
         lambda: rng.choice([True, False, None]),
     ]
+    if fractions:
+        kinds.append(lambda: rng.random() * 1e6)
     if depth:
-        kinds.append(lambda: [value(rng, depth - 1) for _ in range(rng.randint(0, 4))])
-        kinds.append(lambda: {f"{rng.choice(WORDS)}{i}": value(rng, depth - 1) for i in range(rng.randint(0, 4))})
+        inner = functools.partial(value, rng, depth - 1, fractions)
+        kinds.append(lambda: [inner() for _ in range(rng.randint(0, 4))])
+        kinds.append(lambda: {f"{rng.choice(WORDS)}{i}": inner() for i in range(rng.randint(0, 4))})
     return rng.choice(kinds)()
 
 
-def event(rng: Random, **style) -> str:
-    return json.dumps({"id": f"evt_{letters(rng, 12)}", "data": [value(rng) for _ in range(3)]}, **style)
+def event(rng: Random, fractions: bool = True, **style) -> str:
+    data = [value(rng, fractions=fractions) for _ in range(3)]
+    return json.dumps({"id": f"evt_{letters(rng, 12)}", "event": "x", "data": data}, **style)
 
 
-TEXT_BODIES = [
-    lambda rng: event(rng, separators=(",", ":")),
-    lambda rng: event(rng, ensure_ascii=False),
-    lambda rng: event(rng, indent=2, ensure_ascii=False).replace("\n", "\r\n") + "\r\n",
-    lambda rng: "\ufeff" + event(rng, indent="\t", sort_keys=True) + "\n",
-    lambda rng: f"token={letters(rng, 24)}&text=%F0%9F%A6%80+{letters(rng, 8)}&empty=",
-    lambda rng: "".join(rng.choices(WORDS + ["\r\n", "\n", " ", "\0", "."], k=40)),
-    lambda rng: event(rng, ensure_ascii=False) * 200,
-]
-BINARY_BODIES = [lambda rng: rng.randbytes(rng.randint(1, 4096)), lambda rng: b"\x1f\x8b" + rng.randbytes(64)]
+Body = Callable[[Random], bytes]
 
 
-def body(rng: Random, seed: int, *, binary: bool, empty: bool) -> bytes:
-    """The body of one delivery. Each kind comes up in turn; the library decides which kinds there are."""
-    kinds = [lambda rng, text=text: text(rng).encode() for text in TEXT_BODIES]
-    if binary:
-        kinds += BINARY_BODIES
-    if empty:
-        kinds.append(lambda rng: b"")
-    return kinds[seed % len(kinds)](rng)
+def text(make: Callable[[Random], str]) -> Body:
+    return lambda rng: make(rng).encode()
+
+
+COMPACT = text(lambda rng: event(rng, separators=(",", ":"), ensure_ascii=False))
+ESCAPED = text(lambda rng: event(rng, separators=(",", ":")))
+SPACED = text(lambda rng: event(rng, ensure_ascii=False))
+INDENTED = text(lambda rng: event(rng, indent=2, ensure_ascii=False).replace("\n", "\r\n") + "\r\n")
+TABBED = text(lambda rng: event(rng, indent="\t", sort_keys=True) + "\n")
+LONG = text(lambda rng: event(rng, ensure_ascii=False, indent=40))
+
+# The same without numbers that JavaScript prints in another way than Python.
+PLAIN_COMPACT = text(lambda rng: event(rng, fractions=False, separators=(",", ":"), ensure_ascii=False))
+PLAIN_SPACED = text(lambda rng: event(rng, fractions=False, ensure_ascii=False))
+PLAIN_INDENTED = text(lambda rng: event(rng, fractions=False, indent=2, ensure_ascii=False) + "\n")
+
+# JSON, any text, and any bytes.
+JSON: tuple[Body, ...] = (COMPACT, ESCAPED, SPACED, INDENTED, TABBED, LONG)
+NOT_EMPTY: tuple[Body, ...] = JSON + (
+    text(lambda rng: "\ufeff" + event(rng)),
+    text(lambda rng: form(rng)),
+    text(lambda rng: "".join(rng.choices(WORDS + ["\r\n", "\n", " ", "\0", "."], k=40))),
+    text(lambda rng: rng.choice(WORDS) * rng.choice([30, 300, 3000])),
+)
+TEXT: tuple[Body, ...] = (*NOT_EMPTY, lambda rng: b"")
+BINARY: tuple[Body, ...] = (
+    lambda rng: rng.randbytes(rng.randint(1, 4096)),
+    lambda rng: b"\x1f\x8a" + rng.randbytes(64),
+)
+ANYTHING: tuple[Body, ...] = TEXT + BINARY
+
+
+def body(rng: Random, number: int, kinds: tuple[Body, ...]) -> bytes:
+    """The body of one delivery. Each kind comes up in turn."""
+    return kinds[number % len(kinds)](rng)
+
+
+def form(rng: Random) -> str:
+    """A form with odd names and values: repeated, empty, not ASCII."""
+    names = [letters(rng, rng.randint(1, 8)) for _ in range(rng.randint(1, 6))] + ["Ärger", "a[b]", "empty"]
+    fields = [(rng.choice(names), rng.choice([*WORDS, *NAMES, "", letters(rng, 30)])) for _ in range(8)]
+    return urlencode(fields, quote_via=rng.choice([quote, quote_plus]))
+
+
+def url(rng: Random) -> str:
+    """The URL of an endpoint."""
+    host = rng.choice(["hooks.example.com", "xn--bcher-kva.example", "Example.ORG"])
+    path = rng.choice(["/webhooks", "/a%20b/c", "/hooks/%E7%8E%8B/", f"/{letters(rng, 8)}/{letters(rng, 8)}"])
+    query = rng.choice(["", "", f"?token={letters(rng, 8)}", f"?a=1&b=%F0%9F%A6%80+{letters(rng, 3)}&c=&a=2"])
+    return f"https://{host}{path}{query}"
+
+
+def other_url(url: str) -> str:
+    """The same URL but for one more character in its path."""
+    path, mark, query = url.partition("?")
+    return f"{path}x{mark}{query}"
 
 
 def flip_byte(rng: Random, data: bytes) -> bytes:
@@ -73,6 +119,12 @@ def flip_byte(rng: Random, data: bytes) -> bytes:
         return b"\0"
     at = rng.randrange(len(data))
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def flip_letter(rng: Random, text: str) -> str:
+    """The same text but for one letter or digit, which stays one."""
+    at = rng.choice([place for place, letter in enumerate(text) if letter in ALPHANUMERIC])
+    return text[:at] + ("x" if text[at] != "x" else "y") + text[at + 1 :]
 
 
 def flip_character(rng: Random, text: str) -> str:
@@ -89,3 +141,12 @@ def person(rng: Random) -> dict[str, str]:
         "email": f"{rng.choice(['ada', 'Ada.Lovelace', 'zoë'])}+{letters(rng, 6)}@{rng.choice(DOMAINS)}",
         "name": rng.choice(NAMES),
     }
+
+
+def uncompressed(body: bytes) -> bytes:
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+
+
+def flip_compressed(rng: Random, body: bytes) -> bytes:
+    """The same but for one bit of what was compressed: the frame around it has bits that mean nothing."""
+    return gzip.compress(flip_byte(rng, gzip.decompress(body)))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from countersign.v1 import countersign_pb2_grpc, secret_pb2, secret_pb2_grpc
+from countersign.v1 import countersign_pb2_grpc, scheme_pb2_grpc, secret_pb2, secret_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from vendor import Vendor
+from vendor import PublicKey, Vendor
 
 START_SECS = 30
 STOP_SECS = 20
@@ -38,13 +38,14 @@ class Client:
         data_plane = countersign_pb2_grpc.CountersignServiceStub(channel)
         self.sign = authenticated(data_plane.Sign)
         self.verify = authenticated(data_plane.Verify)
-        self.verify_webhook = authenticated(data_plane.VerifyWebhook)
+        self.batch_verify = authenticated(data_plane.BatchVerify)
+        self.list_schemes = authenticated(scheme_pb2_grpc.SchemeServiceStub(channel).ListSchemes)
         self.create_secret = authenticated(secret_pb2_grpc.SecretServiceStub(channel).CreateSecret)
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret of the service, and its key as the vendor shows it."""
+    """A secret of the service, and its key as the vendor shows it: of an asymmetric scheme, the public one."""
 
     name: str
     key: str
@@ -64,14 +65,28 @@ class Secrets:
             self._made[name] = self._create(vendor, name)
         return self._made[name]
 
+    def signing(self, vendor: Vendor) -> Secret:
+        """A secret that signs: of an asymmetric scheme, one whose private key the service made."""
+        secret = self.of(vendor)
+        if not isinstance(secret.key, PublicKey):
+            return secret
+        name = f"{secret.name}-generated"
+        if name not in self._made:
+            answer = self._request(vendor, name, key="")
+            self._made[name] = Secret(name, PublicKey(answer.secret.versions[0].public_key))
+        return self._made[name]
+
     def _create(self, vendor: Vendor, name: str) -> Secret:
         key = vendor.new_key(vendor.rng(name))
-        self._client.create_secret(
+        self._request(vendor, name, key)
+        return Secret(name, key)
+
+    def _request(self, vendor: Vendor, name: str, key: str) -> secret_pb2.CreateSecretResponse:
+        return self._client.create_secret(
             secret_pb2.CreateSecretRequest(
                 request_id=str(uuid.uuid4()), name=name, scheme=vendor.scheme, imported_key=key, **vendor.options
             )
         )
-        return Secret(name, key)
 
 
 @contextmanager

@@ -34,6 +34,15 @@ def base64_key(prefix: str) -> Callable[[Random], str]:
     return lambda rng: prefix + base64.b64encode(rng.randbytes(32)).decode()
 
 
+class PublicKey(str):
+    """A public key as the vendor shows it, with the private key that only the vendor has."""
+
+    def __new__(cls, text: str, private: object = None) -> "PublicKey":
+        key = super().__new__(cls, text)
+        key.private = private
+        return key
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
     """One vendor's way of making one kind of proof, and the library or sample code that knows it."""
