@@ -47,7 +47,7 @@ impl Exit {
         if is_broken_pipe(error) {
             return Self::Ok;
         }
-        if error.is::<MayHaveHappened>() {
+        if error.is::<MayHaveHappened>() || error.is::<Unreachable>() {
             return Self::Unavailable;
         }
         if let Some(error) = error.downcast_ref::<Error>() {
@@ -128,6 +128,18 @@ impl fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// A receiver of deliveries that is not there or does not answer.
+#[derive(Debug)]
+pub(crate) struct Unreachable(pub(crate) String);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
 
 /// Shorthand for an error of the [`Usage`] kind.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {

@@ -2,6 +2,7 @@
 //! names, times are RFC 3339, lengths of time are seconds with an `s`. What is not set is `null`, so that every field
 //! is always there.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{io::Write, time::SystemTime};
 
 use countersign_client::{Age, Handshake, Identity, Verdict, VersionUse, WebhookVerdict, v1};
@@ -95,6 +96,8 @@ pub(crate) fn signed(answer: &v1::SignResponse) -> Value {
         "token": text(&answer.token),
         "headers": answer.headers.iter().map(|h| json!({"name": h.name, "value": h.value})).collect::<Vec<_>>(),
         "resource_id": text(&answer.resource_id),
+        "body_base64": answer.body.as_ref().map(|body| STANDARD.encode(body)),
+        "url": text(&answer.url),
         "version": answer.version.as_ref().map(|version| json!({
             "number": version.number,
             "state": named(version.state, version.state().as_str_name()),

@@ -1,21 +1,18 @@
 //! `webhook`: sign a delivery as its vendor would, or check one.
 
+mod body;
+mod delivery;
+mod fault;
+mod output;
+mod send;
+mod sign;
+mod verify;
+
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use countersign_client::{
-    Handshake, WebhookVerdict,
-    v1::{self, sign_request::Input, verify_webhook_request::Payload},
-};
-use prost_types::Timestamp;
 
-use crate::{
-    args::Connection,
-    exit::Exit,
-    input::{BodyArgs, HeaderArgs},
-    json,
-    render::{fields, word},
-};
+use crate::exit::Exit;
 
 /// Arguments of `webhook`.
 #[derive(Args)]
@@ -26,166 +23,15 @@ pub(crate) struct WebhookArgs {
 
 #[derive(Subcommand)]
 enum WebhookCommand {
-    /// Sign a delivery; prints the headers to send beside the body
-    Sign(SignArgs),
+    /// Sign a delivery as its vendor would, and print it, send it or make it faulty
+    Sign(Box<sign::SignArgs>),
     /// Check whether a delivery is genuine
-    Verify(VerifyArgs),
-}
-
-#[derive(Args)]
-#[command(after_help = "Examples:
-  countersign webhook sign demo/talkjs-webhook --body-file body.json > headers.txt
-  countersign webhook verify demo/talkjs-webhook --headers-file headers.txt --body-file body.json")]
-struct SignArgs {
-    /// Name of the secret
-    secret: String,
-    #[command(flatten)]
-    body: BodyArgs,
-    /// The delivery id, for schemes that carry one; unset: one is made
-    #[arg(long)]
-    id: Option<String>,
-    /// The time of signing, such as 2026-01-31T12:00:00Z; unset: now
-    #[arg(long, value_name = "TIME")]
-    timestamp: Option<Timestamp>,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-#[derive(Args)]
-#[command(after_help = "Examples:
-  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
-  countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
-  countersign webhook sign acme/stripe --body '{}' |
-    countersign webhook verify acme/stripe --headers-file - --body '{}'
-Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not.")]
-struct VerifyArgs {
-    /// Name of the secret
-    secret: String,
-    #[command(flatten)]
-    headers: HeaderArgs,
-    #[command(flatten)]
-    body: BodyArgs,
-    /// The HTTP method; only schemes that sign it need it
-    #[arg(long, default_value = "", hide_default_value = true)]
-    method: String,
-    /// The URL as registered with the vendor; only schemes that sign it need it
-    #[arg(long, default_value = "", hide_default_value = true)]
-    url: String,
-    #[command(flatten)]
-    connection: Connection,
+    Verify(Box<verify::VerifyArgs>),
 }
 
 pub(crate) async fn run(args: WebhookArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match args.command {
-        WebhookCommand::Sign(args) => sign(args, out).await,
-        WebhookCommand::Verify(args) => verify(args, out).await,
-    }
-}
-
-async fn sign(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let delivery = v1::WebhookToSign {
-        headers: Vec::new(),
-        method: String::new(),
-        url: String::new(),
-        id: args.id.unwrap_or_default(),
-        timestamp: args.timestamp,
-        body: args.body.read()?.into(),
-    };
-    let request = v1::SignRequest {
-        secret: args.secret,
-        input: Some(Input::Webhook(delivery)),
-        ttl: None,
-    };
-    let answer = args.connection.connect().await?.sign(request).await?;
-    if args.connection.json {
-        json::print(&json::signed(&answer), out)?;
-    } else {
-        for header in &answer.headers {
-            writeln!(out, "{}: {}", header.name, header.value)?;
-        }
-    }
-    Ok(Exit::Ok)
-}
-
-async fn verify(args: VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    args.headers.check(&args.body)?;
-    let request = v1::VerifyWebhookRequest {
-        secret: args.secret,
-        headers: args.headers.read()?,
-        payload: Some(Payload::Body(args.body.read()?.into())),
-        method: args.method,
-        url: args.url,
-    };
-    let verdict = args
-        .connection
-        .connect()
-        .await?
-        .verify_webhook_request(request)
-        .await?;
-    if args.connection.json {
-        json::print(&json::webhook_verdict(&verdict), out)?;
-    } else {
-        print(&verdict, out)?;
-    }
-    Ok(if verdict.is_verified() {
-        Exit::Ok
-    } else {
-        Exit::NotVerified
-    })
-}
-
-fn print(verdict: &WebhookVerdict, out: &mut dyn Write) -> anyhow::Result<()> {
-    let proven: Vec<_> = verdict
-        .proven
-        .iter()
-        .map(|part| word(part.as_str_name(), "PROVEN_PART_"))
-        .collect();
-    let version = verdict.version.as_ref().map(|version| {
-        format!(
-            "{} ({})",
-            version.number,
-            word(version.state.as_str_name(), "VERSION_STATE_")
-        )
-    });
-    fields(
-        out,
-        [
-            (
-                "decision",
-                Some(word(verdict.decision.as_str_name(), "DECISION_")),
-            ),
-            (
-                "reason",
-                verdict
-                    .reason
-                    .map(|reason| word(reason.as_str_name(), "REASON_")),
-            ),
-            ("proven", Some(proven.join(", "))),
-            ("signed", verdict.age.map(|age| age.to_string())),
-            ("delivery id", verdict.delivery_id.clone()),
-            (
-                "replay",
-                verdict
-                    .replay
-                    .map(|replay| word(replay.as_str_name(), "REPLAY_")),
-            ),
-            ("version", version),
-            (
-                "proven fields",
-                Some(verdict.proven_fields.join(", ")).filter(|fields| !fields.is_empty()),
-            ),
-            ("handshake", verdict.handshake.as_ref().map(describe)),
-        ],
-    )
-}
-
-/// The response that a handshake wants, in one line.
-fn describe(handshake: &Handshake) -> String {
-    let Handshake {
-        name, status, body, ..
-    } = handshake;
-    match String::from_utf8_lossy(body) {
-        body if body.is_empty() => format!("{name}: answer {status}"),
-        body => format!("{name}: answer {status} with {body}"),
+        WebhookCommand::Sign(args) => sign::run(*args, out).await,
+        WebhookCommand::Verify(args) => verify::run(*args, out).await,
     }
 }
