@@ -118,6 +118,13 @@ def other_data_id(vendor: WebhookVendor, delivery: Delivery, rng: Random) -> Del
     return delivery.with_url(delivery.url.replace("data.id=", "data.id=9"))
 
 
+def id_with_the_request_id(vendor: WebhookVendor, delivery: Delivery, rng: Random) -> Delivery:
+    """The same signed text from other fields: the request id has become the end of data.id."""
+    return delivery.with_url(f"{MERCADO_URL}?data.id=1%3Brequest-id%3A{delivery.id}").with_headers(
+        tuple(header for header in delivery.headers if header[0] != "x-request-id")
+    )
+
+
 def lower_case_id(draft: Draft) -> Draft:
     return dataclasses.replace(draft, url=draft.url.replace("ABC", "abc"))
 
@@ -131,6 +138,14 @@ MERCADO_TRAPS = (
         after=lambda vendor, delivery, rng: delivery.with_headers(
             tuple((name, value + "x" if name == "x-request-id" else value) for name, value in delivery.headers)
         ),
+    ),
+    Change(
+        name="the request id in data.id",
+        before=lambda vendor, draft, rng: dataclasses.replace(
+            draft, url=f"{MERCADO_URL}?data.id=1", headers=(("x-request-id", draft.noise[:20]),)
+        ),
+        after=id_with_the_request_id,
+        verdicts=lambda vendor: only_library_accepts("the library does not tell the fields of the signed text apart"),
     ),
     Change(
         name="signed with a lower-case data.id",
