@@ -90,8 +90,6 @@ pub struct KeyText {
     pub state: VersionState,
     /// When it ended, if it did.
     pub end_time: Option<Timestamp>,
-    /// The vendor's id of the key.
-    pub key_id: Option<String>,
     /// The key text.
     pub text: SecretString,
 }

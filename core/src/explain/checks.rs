@@ -148,6 +148,7 @@ impl Seen<'_> {
     fn passed(&self, step: Step, subject: String) -> String {
         match step {
             Step::LiveVersions => self.live_versions(),
+            Step::Timestamp => "is there".to_owned(),
             Step::Freshness | Step::LateTimestamp => self.age().unwrap_or(subject),
             Step::Signature => format!("holds: {subject}"),
             _ => subject,

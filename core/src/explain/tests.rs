@@ -3,6 +3,7 @@
 
 mod bodies;
 mod captured;
+mod catalogue;
 mod deliveries;
 mod headers;
 mod proofs;
@@ -113,7 +114,6 @@ fn texts(scheme: &Scheme, keys: &[(u32, VersionState, u8)]) -> Vec<KeyText> {
         number: *number,
         state: *state,
         end_time: Some(Timestamp::from_unix_secs(NOW_SECS - 86_400)),
-        key_id: None,
         text: key_text(scheme, *key),
     };
     keys.iter().map(text).collect()

@@ -78,12 +78,23 @@ impl Search<'_, '_> {
         )
     }
 
+    /// Whether the request says itself that it has no body.
+    fn sends_no_body(&self) -> bool {
+        let length = self.delivery.headers.find("", "content-length");
+        let is_zero = length
+            .ok()
+            .flatten()
+            .is_some_and(|length| length.trim() == "0");
+        let bodiless = ["GET", "HEAD", "DELETE", "OPTIONS"];
+        is_zero || bodiless.contains(&self.delivery.method)
+    }
+
     /// What is likely from the delivery alone.
     fn likely(&self) -> Vec<Cause> {
         let mut causes = Vec::new();
         let body = self.delivery.body;
         let binds_body = binds_body(self.rules);
-        if body.is_empty() && binds_body {
+        if body.is_empty() && binds_body && !self.sends_no_body() {
             causes.push(Cause::new(
                 CauseCode::BodyEmpty,
                 "The body is empty, and the signature covers it.",
