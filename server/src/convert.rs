@@ -14,8 +14,10 @@ use countersign_proto::v1;
 
 use crate::failure::Failure;
 
+mod explain;
 mod json;
 
+pub(crate) use explain::{cause_to_wire, check_to_wire};
 pub(crate) use json::struct_to_map;
 
 /// A name of a secret.

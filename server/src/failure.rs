@@ -79,6 +79,7 @@ error_reasons! {
     ExpectedVersionMismatch = "EXPECTED_VERSION_MISMATCH", Aborted, "another version is active by now; read the secret again";
     EtagMismatch = "ETAG_MISMATCH", Aborted, "the secret was changed since it was read; read it again";
     Overloaded = "OVERLOADED", ResourceExhausted, "too many calls at once; try again";
+    ExplainLimited = "EXPLAIN_LIMITED", ResourceExhausted, "too many explanations of this secret in a minute, or at once; try again later";
     ReplayRecordFull = "REPLAY_RECORD_FULL", ResourceExhausted, "replay must be denied and the record of deliveries is full";
     StorageFull = "STORAGE_FULL", ResourceExhausted, "the disk of the store is full";
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "the call took longer than its deadline";

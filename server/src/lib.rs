@@ -9,6 +9,7 @@ mod clock;
 pub mod config;
 mod convert;
 pub mod core_dump;
+mod explains;
 mod failure;
 mod front;
 mod gate;

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -102,16 +102,8 @@ impl ReplayRecord {
         retention: Duration,
         now: Timestamp,
     ) -> Sighting {
-        let (digest, body) = match delivery {
-            Identity::Id { id, body } => {
-                (first_half(&Sha256::digest(id)), self.hasher.hash_one(body))
-            }
-            // The shortest tag, of HMAC-SHA1, has 20 bytes.
-            Identity::Signed(tag) => (first_half(tag.expose_bytes()), 0),
-        };
-        let key = Key { secret, digest };
-        let shard = &self.shards[usize::from(digest[0]) % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, body) = self.key(secret, delivery);
+        let mut shard = self.shard(&key);
         shard.forget(now);
         let end = minute(now.plus(retention)) + 1;
         let is_full = shard.seen.len() >= self.shard_capacity;
@@ -133,6 +125,38 @@ impl ReplayRecord {
                 Sighting::First
             }
         }
+    }
+}
+
+impl ReplayRecord {
+    /// What [`ReplayRecord::note`] would say of a delivery that no call brought before, without noting it.
+    pub(crate) fn look(&self, secret: i64, delivery: Identity<'_>, now: Timestamp) -> Sighting {
+        let (key, body) = self.key(secret, delivery);
+        let mut shard = self.shard(&key);
+        shard.forget(now);
+        match shard.seen.get(&key) {
+            Some(seen) if seen.body == body => Sighting::Duplicate,
+            Some(_) => Sighting::Conflict,
+            None if shard.seen.len() >= self.shard_capacity => Sighting::Full,
+            None => Sighting::First,
+        }
+    }
+
+    /// Where a delivery is remembered, and the fingerprint of its body.
+    fn key(&self, secret: i64, delivery: Identity<'_>) -> (Key, u64) {
+        let (digest, body) = match delivery {
+            Identity::Id { id, body } => {
+                (first_half(&Sha256::digest(id)), self.hasher.hash_one(body))
+            }
+            // The shortest tag, of HMAC-SHA1, has 20 bytes.
+            Identity::Signed(tag) => (first_half(tag.expose_bytes()), 0),
+        };
+        (Key { secret, digest }, body)
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+        let shard = &self.shards[usize::from(key.digest[0]) % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

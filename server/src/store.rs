@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_core::SecretName;
+use countersign_core::{SecretName, explain::KeyText};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -45,7 +45,7 @@ pub use self::{
 };
 use self::{
     requests::Asked,
-    writer::{Message, Writer},
+    writer::{Message, Subject, Writer},
 };
 use crate::seal::{Domain, Seal};
 
@@ -288,6 +288,46 @@ impl Store {
             writer.upkeep(|rows| {
                 let record = rows.bare_record(rows.id(&name)?)?;
                 Ok(writer::Done::RollBack(record.scheme))
+            })
+        })
+        .await
+    }
+
+    /// The key texts of all versions of a secret, ended ones too, with what is known of their lives; for Explain alone.
+    /// Those that do not open are left out.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::Corrupt`] if its rows contradict
+    /// themselves, or the store's own.
+    pub async fn key_texts(&self, name: SecretName) -> Result<Vec<KeyText>, ChangeError> {
+        self.submit(move |writer| {
+            writer.upkeep(|rows| {
+                let record = rows.bare_record(rows.id(&name)?)?;
+                Ok(writer::Done::RollBack(rows.key_texts(&record)?))
+            })
+        })
+        .await
+    }
+
+    /// Writes into the audit that a proof of this secret was explained, and with which word. It takes a change number
+    /// and changes nothing else.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], or the store's own.
+    pub async fn explained(
+        &self,
+        caller: Caller,
+        name: SecretName,
+        outcome: &'static str,
+    ) -> Result<(), ChangeError> {
+        self.submit(move |writer| {
+            writer.change(|change| {
+                change.rows.id(&name)?;
+                change.audit(&caller, "Explain", Subject::Secret(&name), None, outcome)?;
+                Ok(writer::Done::Commit {
+                    answer: (),
+                    publish: Vec::new(),
+                })
             })
         })
         .await

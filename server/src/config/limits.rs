@@ -47,6 +47,10 @@ pub struct Limits {
     pub replay_capacity: usize,
     /// Schemes of the operators' own.
     pub max_schemes: usize,
+    /// Explanations of one secret in a minute; further ones answer RESOURCE_EXHAUSTED.
+    pub explain_per_minute: usize,
+    /// Explanations in progress over all secrets; further ones answer RESOURCE_EXHAUSTED at once.
+    pub max_concurrent_explains: usize,
     /// How often the times of last use are written to the store.
     pub use_flush: Duration,
 }
@@ -69,6 +73,8 @@ impl Limits {
         max_grace: Duration::from_secs(30 * 24 * 60 * 60),
         default_grace: Duration::from_secs(24 * 60 * 60),
         replay_capacity: 1_000_000,
+        explain_per_minute: 60,
+        max_concurrent_explains: 2,
         max_schemes: 1000,
         use_flush: Duration::from_secs(60),
     };
@@ -117,6 +123,16 @@ impl Limits {
                 "limits.replay_capacity",
                 default.replay_capacity,
                 1..=100_000_000,
+            ),
+            explain_per_minute: size(
+                "limits.explain_per_minute",
+                default.explain_per_minute,
+                1..=6000,
+            ),
+            max_concurrent_explains: size(
+                "limits.max_concurrent_explains",
+                default.max_concurrent_explains,
+                1..=64,
             ),
             max_schemes: size("limits.max_schemes", default.max_schemes, 0..=1000),
             ..default

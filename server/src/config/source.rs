@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 26] = [
+pub const KEYS: [&str; 28] = [
     "listen",
     "data_dir",
     "reflection",
@@ -43,6 +43,8 @@ pub const KEYS: [&str; 26] = [
     "limits.default_grace",
     "limits.replay_capacity",
     "limits.max_schemes",
+    "limits.explain_per_minute",
+    "limits.max_concurrent_explains",
     "limits.use_flush",
 ];
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_core::{
     SecretName, Timestamp,
+    explain::KeyText,
     key_policy::KeyWarning,
     rotation::{Version, VersionState, Versions},
     time::millis,
@@ -128,6 +129,25 @@ impl Rows<'_> {
             .open(&place, &sealed.ok_or(ChangeError::Corrupt)?)?;
         let text = std::str::from_utf8(&text).map_err(|_| ChangeError::Corrupt)?;
         Ok(SecretString::from(text))
+    }
+
+    /// The keys of all versions that have one which opens.
+    pub(super) fn key_texts(&self, record: &SecretRecord) -> Result<Vec<KeyText>, Fault> {
+        let mut texts = Vec::new();
+        for version in &record.versions {
+            let life = &version.life;
+            match self.key(record, life.number) {
+                Ok(text) => texts.push(KeyText {
+                    number: life.number,
+                    state: life.state,
+                    end_time: life.revoke_time.or(life.grace_end_time),
+                    text,
+                }),
+                Err(fault) if fault.is_corrupt() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(texts)
     }
 
     /// Adds a secret without versions.

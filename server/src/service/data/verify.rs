@@ -1,6 +1,8 @@
 //! Verify.
 
-use countersign_core::secret::Proof;
+use std::sync::Arc;
+
+use countersign_core::{Identity, secret::Proof};
 use countersign_proto::v1::{self, VerifyRequest, VerifyResponse, verify_request};
 
 use super::{Shared, misfit_failure};
@@ -9,24 +11,10 @@ use crate::{convert, failure::Failure, gate::RequestId, ring::Entry};
 impl Shared {
     pub(super) fn verify(
         &self,
-        request: VerifyRequest,
+        mut request: VerifyRequest,
         rpc_id: &RequestId,
     ) -> Result<VerifyResponse, Failure> {
-        convert::check_name("secret", &request.secret)?;
-        let max = self.limits.max_identifier_bytes;
-        let claimed = convert::identity("claimed", request.claimed, max)?;
-        let proof = match &request.proof {
-            Some(verify_request::Proof::Hash(hash)) => {
-                self.check_proof("hash", hash)?;
-                Some(Proof::Hash(hash))
-            }
-            Some(verify_request::Proof::Token(token)) => {
-                self.check_proof("token", token)?;
-                Some(Proof::Token(token))
-            }
-            None => None,
-        };
-        let entry = self.secret(&request.secret)?;
+        let (entry, claimed, proof) = self.identity_proof(&mut request)?;
         let now = self.clock.now();
         let verdict = entry
             .secret
@@ -38,6 +26,28 @@ impl Shared {
         let response = convert::verdict_to_wire(verdict);
         log_verdict(rpc_id, &entry, &response);
         Ok(response)
+    }
+
+    /// The secret of a proof, what is claimed and the proof itself, if every part is within its limits.
+    pub(super) fn identity_proof<'r>(
+        &self,
+        request: &'r mut VerifyRequest,
+    ) -> Result<(Arc<Entry>, Identity, Option<Proof<'r>>), Failure> {
+        convert::check_name("secret", &request.secret)?;
+        let max = self.limits.max_identifier_bytes;
+        let claimed = convert::identity("claimed", request.claimed.take(), max)?;
+        let proof = match &request.proof {
+            Some(verify_request::Proof::Hash(hash)) => {
+                self.check_proof("hash", hash)?;
+                Some(Proof::Hash(hash))
+            }
+            Some(verify_request::Proof::Token(token)) => {
+                self.check_proof("token", token)?;
+                Some(Proof::Token(token))
+            }
+            None => None,
+        };
+        Ok((self.secret(&request.secret)?, claimed, proof))
     }
 
     fn check_proof(&self, field: &'static str, proof: &str) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! VerifyWebhook, and what the replay record makes of a delivery that holds.
 
+use std::sync::Arc;
+
 use countersign_core::{
     Reason, Timestamp,
     policy::ReplayPolicy,
@@ -32,16 +34,7 @@ impl Shared {
         rpc_id: &RequestId,
         call: Call,
     ) -> Result<VerifyWebhookResponse, Failure> {
-        convert::check_name("secret", &request.secret)?;
-        self.check_headers("headers", &request.headers)?;
-        check_method_and_url(("method", &request.method), ("url", &request.url))?;
-        let body = match &request.payload {
-            Some(Payload::Body(body)) => &body[..],
-            Some(Payload::BodyText(text)) => text.as_bytes(),
-            None => &[],
-        };
-        self.check_body("body", body)?;
-        let entry = self.secret(&request.secret)?;
+        let (entry, body) = self.delivery(request)?;
         let headers = core_headers(&request.headers);
         let delivery = Delivery {
             headers: Headers(&headers),
@@ -57,7 +50,7 @@ impl Shared {
         let mut response = match verdict.outcome {
             Ok(proven) => {
                 entry.verified(proven.version.number, now);
-                self.proven_delivery(&entry, proven, (body, call), now)?
+                self.proven_delivery(&entry, proven, (body, Some(call)), now)?
             }
             Err(reason) => refused_delivery(reason, Replay::Unspecified),
         };
@@ -69,12 +62,29 @@ impl Shared {
         Ok(response)
     }
 
-    /// The answer for a delivery that holds, after a look into the replay record.
-    fn proven_delivery(
+    /// The secret of a delivery and its body, if every part is within its limits.
+    pub(super) fn delivery<'r>(
+        &self,
+        request: &'r VerifyWebhookRequest,
+    ) -> Result<(Arc<Entry>, &'r [u8]), Failure> {
+        convert::check_name("secret", &request.secret)?;
+        self.check_headers("headers", &request.headers)?;
+        check_method_and_url(("method", &request.method), ("url", &request.url))?;
+        let body = match &request.payload {
+            Some(Payload::Body(body)) => &body[..],
+            Some(Payload::BodyText(text)) => text.as_bytes(),
+            None => &[],
+        };
+        self.check_body("body", body)?;
+        Ok((self.secret(&request.secret)?, body))
+    }
+
+    /// The answer for a delivery that holds, after a look into the replay record, which notes it if a call brought it.
+    pub(super) fn proven_delivery(
         &self,
         entry: &Entry,
         delivery: ProvenDelivery,
-        (body, call): (&[u8], Call),
+        (body, call): (&[u8], Option<Call>),
         now: Timestamp,
     ) -> Result<VerifyWebhookResponse, Failure> {
         let deny = entry.secret.policy.replay == Some(ReplayPolicy::Deny);
@@ -111,7 +121,7 @@ impl Shared {
         &self,
         entry: &Entry,
         delivery: &ProvenDelivery,
-        (body, call): (&[u8], Call),
+        (body, call): (&[u8], Option<Call>),
         now: Timestamp,
     ) -> Replay {
         let deny = match entry.secret.policy.replay {
@@ -128,10 +138,12 @@ impl Shared {
         };
         let lifetime = entry.secret.delivery_lifetime();
         let retention = lifetime.unwrap_or(TIMELESS_RETENTION);
-        match self
-            .replay
-            .note(entry.record.id, identity, call, retention, now)
-        {
+        let secret = entry.record.id;
+        let sighting = match call {
+            Some(call) => self.replay.note(secret, identity, call, retention, now),
+            None => self.replay.look(secret, identity, now),
+        };
+        match sighting {
             Sighting::First => Replay::First,
             Sighting::Duplicate => Replay::Duplicate,
             Sighting::Conflict => Replay::Conflict,
@@ -200,7 +212,7 @@ fn is_before_the_record(entry: &Entry, delivery: &ProvenDelivery) -> bool {
     signed.is_some_and(|time| time.unix_secs() < entry.replay_since.unix_secs())
 }
 
-fn refused_delivery(reason: Reason, replay: Replay) -> VerifyWebhookResponse {
+pub(super) fn refused_delivery(reason: Reason, replay: Replay) -> VerifyWebhookResponse {
     VerifyWebhookResponse {
         decision: v1::Decision::Deny.into(),
         reason: convert::reason_to_wire(reason).into(),
