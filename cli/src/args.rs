@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     dev::DevArgs,
+    explain::ExplainArgs,
     health::HealthArgs,
     input::{duration, without_newline},
     proof::{SignArgs, VerifyArgs},
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Sign or check a webhook delivery
     Webhook(WebhookArgs),
+    /// Say why a proof or delivery does not hold, and what to change
+    Explain(ExplainArgs),
     /// Look at the catalogue of schemes, and add schemes of your own
     Scheme(SchemeArgs),
     /// Ask whether a server serves
@@ -176,6 +179,11 @@ mod tests {
             "countersign webhook sign a/b --body -1",
             "countersign webhook verify a/b --headers-file - --body {}",
             "countersign webhook verify a/b -H a:b -H a:c --body-file b",
+            "countersign explain a/b -H a:b --body-file b --method POST --url https://a.example/",
+            "countersign explain a/b --body {}",
+            "countersign explain a/b --id user-42 --hash 00 --json",
+            "countersign explain a/b --jwt-file -",
+            "countersign explain a/b",
             "countersign scheme show chatwoot.identity",
             "countersign scheme show chatwoot.identity --definition",
             "countersign scheme lint acme.toml --json",

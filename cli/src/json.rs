@@ -5,7 +5,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{io::Write, time::SystemTime};
 
-use countersign_client::{Age, Handshake, Identity, Verdict, VersionUse, WebhookVerdict, v1};
+use countersign_client::{
+    Age, Explanation, Handshake, Identity, Verdict, VersionUse, WebhookVerdict, v1,
+};
 use prost_types::{Struct, Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
 
@@ -132,6 +134,21 @@ pub(crate) fn webhook_verdict(verdict: &WebhookVerdict) -> Value {
         "version": verdict.version.as_ref().map(version_use),
         "proven_fields": verdict.proven_fields,
         "handshake": verdict.handshake.as_ref().map(handshake),
+    })
+}
+
+pub(crate) fn explanation(explanation: &Explanation) -> Value {
+    let checks = explanation.steps.iter().map(|step| {
+        json!({"name": step.name, "outcome": step.outcome.as_str_name(), "detail": step.detail})
+    });
+    let causes = explanation.causes.iter().map(|cause| {
+        json!({"code": cause.code.as_str_name(), "summary": cause.summary, "fix": cause.fix})
+    });
+    json!({
+        "decision": explanation.decision.as_str_name(),
+        "reason": explanation.reason.map(|reason| reason.as_str_name()),
+        "checks": checks.collect::<Vec<_>>(),
+        "causes": causes.collect::<Vec<_>>(),
     })
 }
 

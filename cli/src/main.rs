@@ -5,6 +5,7 @@ mod change;
 mod demo;
 mod dev;
 mod exit;
+mod explain;
 mod health;
 mod input;
 mod json;
@@ -69,6 +70,7 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Sign(args) => proof::sign(args, out).await,
         Command::Verify(args) => proof::verify(args, out).await,
         Command::Webhook(args) => webhook::run(args, out).await,
+        Command::Explain(args) => explain::run(args, out).await,
         Command::Scheme(args) => scheme::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),

@@ -86,7 +86,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 #[group(multiple = false)]
-struct ProofArgs {
+pub(crate) struct ProofArgs {
     /// The user hash
     #[arg(long, value_parser = secret_text)]
     hash: Option<SecretString>,
@@ -99,7 +99,11 @@ struct ProofArgs {
 }
 
 impl ProofArgs {
-    fn read(&self) -> anyhow::Result<Option<Proof>> {
+    pub(crate) fn is_given(&self) -> bool {
+        self.hash.is_some() || self.jwt.is_some() || self.jwt_file.is_some()
+    }
+
+    pub(crate) fn read(&self) -> anyhow::Result<Option<Proof>> {
         if let Some(path) = &self.jwt_file {
             return Ok(Some(Proof::Token(without_newline(read_text(path)?))));
         }

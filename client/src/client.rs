@@ -4,14 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use countersign_proto::v1::{
     self, batch_verify_item::Check as WireCheck, batch_verify_result::Outcome,
-    countersign_service_client::CountersignServiceClient, sign_request::Input,
-    verify_request::Proof, verify_webhook_request::Payload,
+    countersign_service_client::CountersignServiceClient, explain_request::Check as Question,
+    sign_request::Input, verify_request::Proof, verify_webhook_request::Payload,
 };
 use http::HeaderMap;
 use tonic::transport::Channel;
 
 use crate::{
-    Builder, CallError, Error, Identity, Verdict, VersionUse, WebhookVerdict,
+    Builder, CallError, Error, Explanation, Identity, Verdict, VersionUse, WebhookVerdict,
     call::Caller,
     headers,
     signed::{IdentityProof, Signed},
@@ -153,6 +153,24 @@ impl Client {
             .collect())
     }
 
+    /// Says why a check fails and what to change, for a person who repairs an integration. It changes no verdict and
+    /// records no replay; the service limits how often it may be asked and writes each into its audit.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call. A refused proof is an explanation, not an error.
+    pub async fn explain(&self, check: Check) -> Result<Explanation, Error> {
+        let check = match check {
+            Check::Identity(request) => Question::Verify(request.into()),
+            Check::Webhook(request) => Question::Webhook(request.into()),
+        };
+        let call = |request| {
+            let mut service = self.data_plane();
+            async move { service.explain(request).await }
+        };
+        let request = v1::ExplainRequest { check: Some(check) };
+        self.caller.retrying(request, call).await?.try_into()
+    }
+
     /// Vouches for a user: a hash or a token, by the purpose of the secret. `lifetime` is for tokens; without one the
     /// scheme's default holds.
     ///
@@ -261,7 +279,7 @@ impl Client {
     }
 }
 
-/// One check of a batch.
+/// One check, of a batch or to be explained.
 #[derive(Debug, Clone)]
 pub enum Check {
     /// Of an identity.

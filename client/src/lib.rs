@@ -68,6 +68,7 @@ mod call;
 mod client;
 mod control;
 mod error;
+mod explanation;
 mod headers;
 mod identity;
 mod signed;
@@ -79,6 +80,7 @@ pub use client::{Check, CheckVerdict, Client};
 /// The messages of the wire, for requests with every field under the caller's control and for the control plane.
 pub use countersign_proto::v1;
 pub use error::{CallError, Error, FieldViolation};
+pub use explanation::{Cause, Explanation, Step};
 pub use headers::to_wire as wire_headers;
 pub use identity::Identity;
 /// The text of a token or key, which cannot be printed.
@@ -86,5 +88,7 @@ pub use secrecy::SecretString;
 pub use signed::{IdentityProof, Signed};
 /// The canonical gRPC codes.
 pub use tonic::Code;
-pub use value::{Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState};
+pub use value::{
+    CauseCode, CheckOutcome, Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState,
+};
 pub use verdict::{Age, Handshake, Verdict, VersionUse, WebhookVerdict};

@@ -26,7 +26,7 @@ macro_rules! wire_enum {
             pub fn as_str_name(self) -> &'static str {
                 match self {
                     $(Self::$variant => v1::$name::$variant.as_str_name(),)*
-                    $(Self::$unknown(_) => wire_enum!(@unnamed $unknown),)?
+                    $(Self::$unknown(_) => wire_enum!(@unnamed $name),)?
                 }
             }
 
@@ -52,7 +52,8 @@ macro_rules! wire_enum {
     (@unknown $name:ident $number:ident $unknown:ident) => {
         Ok(Some(Self::$unknown($number)))
     };
-    (@unnamed Unrecognized) => { "REASON_UNRECOGNIZED" };
+    (@unnamed Reason) => { "REASON_UNRECOGNIZED" };
+    (@unnamed CauseCode) => { "CAUSE_CODE_UNRECOGNIZED" };
 }
 
 wire_enum! {
@@ -147,6 +148,77 @@ wire_enum! {
         Handshake,
     }
     /// The number of a reason that a newer service gave. A reason only explains; decision and trust decide.
+    else Unrecognized
+}
+
+wire_enum! {
+    /// How one step of a check ended.
+    CheckOutcome {
+        /// As it should be.
+        Pass,
+        /// The check fails here.
+        Fail,
+        /// Odd, though it decides nothing.
+        Warn,
+        /// Not reached, because an earlier step failed.
+        Skip,
+    }
+}
+
+wire_enum! {
+    /// Why proofs fail in the field.
+    #[non_exhaustive]
+    CauseCode {
+        /// The body was parsed and printed again before it was checked.
+        BodyReserialised,
+        /// Signed with the key of another secret of the namespace.
+        WrongSecret,
+        /// Signed with this key, decoded in another way.
+        KeyDecoding,
+        /// Signed with this key, with or without white space at its ends.
+        KeyWhitespace,
+        /// Signed over another composition of body, timestamp, id and URL.
+        SignedTextIncomplete,
+        /// Signed for another form of the URL, or with another method.
+        UrlDiffers,
+        /// The signature holds, but the delivery is too old or too early.
+        ClockOrDelay,
+        /// The timestamp is in another unit.
+        TimestampUnit,
+        /// The body went through another text encoding.
+        TextEncoding,
+        /// The JSON text is escaped in another way.
+        JsonEscapes,
+        /// The platform wrapped the body.
+        PlatformEnvelope,
+        /// Signed with an ended version of the secret.
+        OldVersion,
+        /// The right digest in another form.
+        SignatureForm,
+        /// The body is compressed, or was signed compressed.
+        CompressedBody,
+        /// Line ends differ.
+        TrailingNewline,
+        /// A header is malformed, doubled or cut.
+        HeaderMalformed,
+        /// The delivery carries no signature at all.
+        UnsignedDelivery,
+        /// The proof is for another id or email.
+        IdentifierDiffers,
+        /// Nothing close to it was found.
+        NoNearMiss,
+        /// A vendor's handshake, which is not signed.
+        Handshake,
+        /// The same delivery was accepted before.
+        Replay,
+        /// The token has ended or does not begin yet.
+        TokenTime,
+        /// The token's header or claims are not those of the scheme.
+        TokenShape,
+        /// The body that arrived is empty.
+        BodyEmpty,
+    }
+    /// The number of a cause that a newer service gave; its summary and fix say the same in words.
     else Unrecognized
 }
 
