@@ -15,7 +15,7 @@ use countersign_proto::{
     v1::{
         self, BatchVerifyItem, CreateSecretRequest, Header, Identity, RotateSecretRequest,
         SignRequest, VerifyRequest, VerifyWebhookRequest, batch_verify_item::Check,
-        countersign_service_client::CountersignServiceClient,
+        countersign_service_client::CountersignServiceClient, explain_request::Check as Question,
         scheme_service_client::SchemeServiceClient, secret_service_client::SecretServiceClient,
         sign_request::Input, verify_request::Proof, verify_webhook_request::Payload,
     },
@@ -28,6 +28,7 @@ use support::{
         Kind::{self, Nowhere},
         Place,
     },
+    crypto::hmac,
     new_secret,
     process::{PATIENCE, Site, random_hex},
     rotation,
@@ -72,6 +73,8 @@ struct Run {
     proofs: CountersignServiceClient<Calling>,
     secrets: SecretServiceClient<Calling>,
     schemes: SchemeServiceClient<Calling>,
+    /// Imported keys by the name of their secret.
+    keys: BTreeMap<&'static str, String>,
     seen: Vec<(String, Place, Vec<u8>)>,
     statuses: BTreeMap<String, usize>,
 }
@@ -90,6 +93,7 @@ impl Run {
             proofs: CountersignServiceClient::new(calling.clone()),
             secrets: SecretServiceClient::new(calling.clone()),
             schemes: SchemeServiceClient::new(calling),
+            keys: BTreeMap::new(),
             seen: Vec::new(),
             statuses: BTreeMap::new(),
         }
@@ -207,6 +211,7 @@ impl Run {
         let item = BatchVerifyItem {
             check: Some(Check::Verify(request.clone().into())),
         };
+        self.explain(Question::Verify(request.clone().into())).await;
         let answered = self.proofs.verify(request).await;
         self.keep("Verify", Place::VerifyAnswer, &answered);
         self.batch(vec![item]).await;
@@ -222,9 +227,24 @@ impl Run {
         let item = BatchVerifyItem {
             check: Some(Check::VerifyWebhook(request.clone().into())),
         };
+        self.explain(Question::Webhook(request.clone().into()))
+            .await;
         let answered = self.proofs.verify_webhook(request).await;
         self.keep("VerifyWebhook", Place::Anywhere, &answered);
         self.batch(vec![item]).await;
+    }
+
+    /// What is said of a proof is no place for anything of it, and none for the proof that was expected.
+    async fn explain(&mut self, check: Question) {
+        let request = v1::ExplainRequest { check: Some(check) };
+        let answered = self.proofs.explain(request).await;
+        self.keep("Explain", Place::Anywhere, &answered);
+    }
+
+    /// What a secret's key makes of a text, which the service computes and never tells.
+    fn expect(&mut self, secret: &str, text: &[u8]) {
+        let expected = hmac(self.keys[secret].as_bytes(), text);
+        self.canaries.bytes("the expected signature", &expected);
     }
 
     async fn batch(&mut self, items: Vec<BatchVerifyItem>) {
@@ -249,6 +269,12 @@ impl Run {
         self.import("a/github", "github.webhook", &github)
             .await
             .unwrap();
+        self.keys.insert("a/chatwoot", short.clone());
+        let kept = self.canary("an imported webhook key that is kept", Nowhere);
+        self.import("a/kept", "github.webhook", &kept)
+            .await
+            .unwrap();
+        self.keys.insert("a/kept", kept);
         let stripe = self.canary("an imported key with a prefix", Nowhere);
         self.import("a/stripe", "stripe.webhook", &format!("whsec_{stripe}"))
             .await
@@ -398,6 +424,9 @@ impl Run {
                 id: self.canary("another id", Kind::Identity),
                 ..Default::default()
             };
+            if secret == "a/chatwoot" {
+                self.expect(secret, mallory.id.as_bytes());
+            }
             self.verify(secret, mallory, Some(proof)).await;
             self.verify(secret, user.clone(), None).await;
             // Proofs that were made elsewhere: wrong, malformed, of the wrong kind, too long.
@@ -424,7 +453,8 @@ impl Run {
 
     /// Deliveries that are genuine and ones that are not.
     async fn deliveries(&mut self) {
-        for secret in ["a/stripe", "a/standard", "g/standard"] {
+        self.expect("a/kept", b"another");
+        for secret in ["a/kept", "a/stripe", "a/standard", "g/standard"] {
             let body = self.canary("a body", Nowhere).into_bytes();
             let answer = self.sign(secret, support::delivery(&body)).await.unwrap();
             let headers = answer.headers;

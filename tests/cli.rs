@@ -204,6 +204,52 @@ async fn headers_can_come_from_standard_input_and_the_body_from_the_command_line
 }
 
 #[tokio::test]
+async fn a_refusal_is_explained_to_people_and_to_programs() {
+    let (site, running, _) = with_secret().await;
+    let sign = "webhook sign a/b --body {\"a\":1,\"b\":2}";
+    let headers = run(&site, &url(&running), sign).stdout;
+    fs::write(site.path("headers"), &headers).unwrap();
+    fs::write(site.path("sent"), "{\"a\":1,\"b\":2}").unwrap();
+    fs::write(site.path("printed"), "{\n  \"a\": 1,\n  \"b\": 2\n}").unwrap();
+    let explain = |body: &str, more: &str| {
+        let path = |name: &str| site.path(name).display().to_string();
+        let (headers, body) = (path("headers"), path(body));
+        let explain = format!("explain a/b --headers-file {headers} --body-file {body}{more}");
+        run(&site, &url(&running), &explain)
+    };
+    let holds = explain("sent", "");
+    assert_eq!(holds.status.code(), Some(0), "{holds:?}");
+    assert!(stdout(&holds).starts_with("It holds.\n\nChecks\n  ✓ body "));
+    let refused = explain("printed", "");
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    for part in [
+        "Refused: signature mismatch\n",
+        "  ✗ signature ",
+        "  1. body reserialised\n     The signature holds over the body printed without white space.\n",
+        "     What to do: Hand over the body as it came off the socket",
+    ] {
+        assert!(
+            stdout(&refused).contains(part),
+            "{part}: {}",
+            stdout(&refused)
+        );
+    }
+    let json = explain("printed", " --json");
+    assert_eq!(json.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["causes"][0]["code"], "CAUSE_CODE_BODY_RESERIALISED");
+    assert_eq!(json["reason"], "REASON_SIGNATURE_MISMATCH");
+    for wrong in [
+        "explain a/b -H a:b",
+        "explain a/b --id x --body {}",
+        "explain a/b --hash x --jwt y",
+    ] {
+        let output = run(&site, &url(&running), wrong);
+        assert_eq!(output.status.code(), Some(64), "{wrong}: {output:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_delivery_through_many_proxies_is_verified_for_every_scheme() {
     let (site, running, client) = with_secret().await;
     drop(site);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use countersign_core::{Catalogue, OwnScheme, lint, page};
+use countersign_proto::v1::CauseCode;
 use countersign_server::ErrorReason;
 use support::process::{self, Running};
 use tempfile::TempDir;
@@ -109,6 +110,18 @@ fn schemes_by_vendor() -> String {
         *line = format!("{line}{space}{word}");
     }
     lines.join("\n")
+}
+
+#[test]
+fn every_cause_is_documented() {
+    let page = fs::read_to_string(document("docs/explain.md")).unwrap();
+    let names = (1..).map_while(|number| CauseCode::try_from(number).ok());
+    let names: Vec<_> = names.map(|code| code.as_str_name()).collect();
+    assert!(names.len() >= 24);
+    for name in names {
+        let row = format!("\n| `{}` | ", name.trim_start_matches("CAUSE_CODE_"));
+        assert!(page.contains(&row), "{name}");
+    }
 }
 
 #[test]
