@@ -1,4 +1,4 @@
-//! The four chat vendors and two more, with the traps of their own documents.
+//! The four chat vendors and some more, with the traps of their own documents.
 
 mod support;
 
@@ -19,6 +19,13 @@ const BODY: &[u8] = br#"{"type":"message.sent"}"#;
 
 fn is_verified(answer: &VerifyResponse) -> bool {
     answer.trust() == Trust::Verified
+}
+
+fn of_email(email: &str) -> Identity {
+    Identity {
+        email: email.to_owned(),
+        ..Identity::default()
+    }
 }
 
 #[tokio::test]
@@ -258,6 +265,179 @@ async fn intercom_hashes_the_id_and_only_without_one_the_email() {
     assert_eq!(mixed.reason(), Reason::SignatureMismatch);
     let crossed = service.verify("acme/chat", email, id_hash).await;
     assert_eq!(crossed.reason(), Reason::SignatureMismatch);
+}
+
+#[tokio::test]
+async fn customerly_proves_the_address_in_lower_case() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "customerly.identity").await;
+    let claimed = of_email("Jane@Example.com");
+    let input = Input::Identity(claimed.clone());
+    let hash = service.sign("acme/chat", input).await.hash;
+    assert_eq!(hash, hex_hmac(key.as_bytes(), b"jane@example.com"));
+    let good = service
+        .verify("acme/chat", claimed.clone(), Some(Proof::Hash(hash)))
+        .await;
+    assert_eq!(good.verified, Some(of_email("jane@example.com")));
+    assert_eq!(good.claimed, None);
+    let as_typed = hex_hmac(key.as_bytes(), b"Jane@Example.com");
+    let bad = service
+        .verify("acme/chat", claimed, Some(Proof::Hash(as_typed)))
+        .await;
+    assert_eq!(bad.reason(), Reason::SignatureMismatch);
+}
+
+#[tokio::test]
+async fn thena_proves_two_fields_and_takes_no_other_border_between_them() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "thena.identity").await;
+    let of = |email: &str, name: &str| Identity {
+        name: name.to_owned(),
+        ..of_email(email)
+    };
+    let jane = of("jane@example.com", "Jane: Doe");
+    let input = Input::Identity(jane.clone());
+    let hash = service.sign("acme/chat", input).await.hash;
+    assert_eq!(
+        hash,
+        hex_hmac(key.as_bytes(), b"jane@example.com:Jane: Doe")
+    );
+    let proof = Some(Proof::Hash(hash));
+    let good = service
+        .verify("acme/chat", jane.clone(), proof.clone())
+        .await;
+    assert_eq!(good.verified, Some(jane));
+
+    let moved = of("jane@example.com:Jane", " Doe");
+    let bad = service
+        .verify("acme/chat", moved.clone(), proof.clone())
+        .await;
+    assert_eq!(bad.reason(), Reason::ClaimInvalid);
+    assert_eq!(bad.decision(), Decision::Deny);
+    assert_eq!(bad.verified, None);
+    for (identity, field) in [
+        (moved, "identity.email"),
+        (of("", "Jane"), "identity.email"),
+        (of("jane@example.com", ""), "identity.name"),
+    ] {
+        let refused = service
+            .try_sign("acme/chat", Input::Identity(identity))
+            .await;
+        assert_eq!(refusal(refused, ""), invalid(field));
+    }
+}
+
+#[tokio::test]
+async fn canny_tokens_carry_email_and_name() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "canny.token").await;
+    let jane = Identity {
+        name: "Jane".to_owned(),
+        id: "user_1".to_owned(),
+        ..of_email("jane@example.com")
+    };
+    let signed = service
+        .sign("acme/chat", Input::Identity(jane.clone()))
+        .await;
+    let answer = service.verify_token("acme/chat", &signed.token).await;
+    assert_eq!(answer.verified, Some(jane.clone()));
+    let nameless = Identity {
+        name: String::new(),
+        ..jane.clone()
+    };
+    let without_email = Identity {
+        email: String::new(),
+        ..jane
+    };
+    for (identity, field) in [
+        (nameless, "identity.name"),
+        (without_email, "identity.email"),
+    ] {
+        let refused = service
+            .try_sign("acme/chat", Input::Identity(identity))
+            .await;
+        assert_eq!(refusal(refused, ""), invalid(field));
+    }
+    for (claims, reason) in [
+        (
+            r#"{"id":"u","email":"jane@example.com"}"#,
+            Reason::ClaimMissing,
+        ),
+        (
+            r#"{"id":"u","email":"jane@example.com","name":""}"#,
+            Reason::ClaimInvalid,
+        ),
+    ] {
+        let token = hs256(&key, claims);
+        let answer = service.verify_token("acme/chat", &token).await;
+        assert_eq!(answer.reason(), reason, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn stream_tokens_are_of_users_and_signed() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "stream.token").await;
+    let endless = hs256(&key, r#"{"user_id":"user_1"}"#);
+    let answer = service.verify_token("acme/chat", &endless).await;
+    assert!(is_verified(&answer), "Stream's libraries write no exp");
+    let (input, _) = endless.rsplit_once('.').unwrap();
+    let development = format!("{input}.devtoken");
+    let answer = service.verify_token("acme/chat", &development).await;
+    assert_eq!(answer.reason(), Reason::SignatureMalformed);
+    for claims in [
+        r#"{"server":true}"#,
+        r#"{"user_id":"user_1","server":true}"#,
+    ] {
+        let answer = service
+            .verify_token("acme/chat", &hs256(&key, claims))
+            .await;
+        assert_eq!(answer.reason(), Reason::ClaimInvalid, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn j73_no_caller_makes_a_server_token_of_stream() {
+    let service = Service::start().await;
+    service.generate("acme/chat", "stream.token").await;
+    let yes = prost_types::Value {
+        kind: Some(prost_types::value::Kind::BoolValue(true)),
+    };
+    let admin = Identity {
+        attributes: Some(prost_types::Struct {
+            fields: [("server".to_owned(), yes)].into(),
+        }),
+        ..user("user_1")
+    };
+    let refused = service.try_sign("acme/chat", Input::Identity(admin)).await;
+    assert_eq!(refusal(refused, ""), invalid("identity.attributes"));
+}
+
+#[tokio::test]
+async fn userjot_tokens_live_an_hour_from_a_stated_issue() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "userjot.token").await;
+    let token = service.token_of("acme/chat", "user_1").await;
+    assert!(is_verified(
+        &service.verify_token("acme/chat", &token).await
+    ));
+    let fixed = r#""sub":"user_1","iss":"app","aud":"userjot""#;
+    for (times, reason) in [
+        (
+            format!(r#""iat":{NOW},"exp":{}"#, NOW + 3600),
+            Reason::Unspecified,
+        ),
+        (
+            format!(r#""iat":{NOW},"exp":{}"#, NOW + 3601),
+            Reason::TokenLifetime,
+        ),
+        (format!(r#""exp":{}"#, NOW + 3600), Reason::ClaimMissing),
+        (format!(r#""iat":{NOW}"#), Reason::ClaimMissing),
+    ] {
+        let token = hs256(&key, &format!("{{{fixed},{times}}}"));
+        let answer = service.verify_token("acme/chat", &token).await;
+        assert_eq!(answer.reason(), reason, "{times}");
+    }
 }
 
 #[tokio::test]
