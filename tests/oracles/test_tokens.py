@@ -5,6 +5,7 @@ import time
 import jwt
 import pytest
 from countersign.v1 import countersign_pb2 as pb
+from countersign.v1 import scheme_pb2, secret_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 
@@ -89,7 +90,9 @@ def test_pyjwt_accepts_what_sign_makes(client, secrets, vendor, seed):
         )
     )
 
-    made = jwt.decode(answer.token, secret.key, algorithms=["HS256"], options={"require": ["exp", "iat"]})
+    audience = vendor.fixed.get("aud")
+    required = {"require": ["exp", "iat"]}
+    made = jwt.decode(answer.token, secret.key, algorithms=["HS256"], audience=audience, options=required)
     assert vendor.claims(identity, attributes).items() <= made.items()
     assert made["exp"] - made["iat"] == 600
     assert answer.expire_time.seconds == made["exp"]
@@ -167,3 +170,10 @@ def test_a_token_for_something_else_is_refused(client, secrets, vendor):
             token = vendor.encode(secret.key, claims(vendor, 0) | {name: other})
 
             assert_identity_refused(verify(client, secret.name, token), pb.REASON_CLAIM_INVALID)
+
+
+def test_every_token_scheme_has_a_row(client):
+    schemes = client.list_schemes(scheme_pb2.ListSchemesRequest()).schemes
+    built_in = {it.id for it in schemes if it.purpose == secret_pb2.PURPOSE_IDENTITY_TOKEN and not it.custom}
+
+    assert {vendor.scheme for vendor in TOKEN_VENDORS} == built_in
