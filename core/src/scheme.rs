@@ -19,7 +19,7 @@ use crate::{
 /// What a proof is for. A scheme has exactly one purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// A hash of one identity field.
+    /// A hash of fields of an identity, mostly of one.
     IdentityHash,
     /// A signed token with identity claims.
     IdentityToken,
