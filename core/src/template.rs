@@ -151,6 +151,10 @@ impl Template {
                 Piece::Literal(_) => return false,
                 Piece::Variable(Variable::Timestamp, _) => run_of(rest, is_time_byte),
                 Piece::Variable(Variable::Id, _) => run_of(rest, is_id_byte),
+                // It stands in every text of the key, before whatever one chooses.
+                Piece::Variable(Variable::Secret, _) => continue,
+                Piece::Variable(Variable::Method, _) => run_of(rest, u8::is_ascii_uppercase),
+                Piece::Variable(Variable::Url, _) => return rest.starts_with(b"http"),
                 Piece::Variable(..) => return true,
             };
             if taken == 0 {

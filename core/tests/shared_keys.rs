@@ -29,6 +29,16 @@ fn a_sibling_of_another_digest_forbids_nothing() {
     assert!(sign("github.webhook-sha1", b"{}").is_ok());
 }
 
+#[test]
+fn a_plain_digest_of_a_body_is_no_way_to_one_of_method_and_url() {
+    let of_v2 = b"POSThttps://example.com/hook{}";
+    assert_eq!(
+        sign("hubspot.webhook-v1", of_v2),
+        Err(SignError::SigningInput)
+    );
+    assert!(sign("hubspot.webhook-v1", b"[{\"eventId\":1}]").is_ok());
+}
+
 fn sign(scheme: &str, body: &[u8]) -> Result<(), SignError> {
     let scheme = Arc::clone(Catalogue::builtin().scheme(scheme).expect("built in"));
     let secret = Secret {

@@ -16,7 +16,7 @@ use crate::{
     encoding::Encoding,
     key::Algorithm,
     policy::TimestampUnit,
-    template::{Piece, Template, Variable},
+    template::{Part, Piece, Template, Variable},
 };
 
 /// The webhook part of a scheme file.
@@ -272,12 +272,13 @@ impl WebhookRules {
     /// The scheme signs what is in a compressed body, and it cannot be unpacked.
     pub fn bare_text<'b>(&self, body: &'b [u8]) -> Result<Option<Cow<'b, [u8]>>, Reason> {
         let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
-        let mut bare = texts.iter().filter_map(|text| match text.parts() {
-            [part] => match part.piece {
-                Piece::Variable(Variable::Body, step) => Some(step),
+        let is_key = |part: &&Part| matches!(part.piece, Piece::Variable(Variable::Secret, _));
+        let mut bare = texts.iter().filter_map(|text| {
+            let mut parts = text.parts().iter().filter(|part| !is_key(part));
+            match (parts.next().map(|part| &part.piece), parts.next()) {
+                (Some(Piece::Variable(Variable::Body, step)), None) => Some(*step),
                 _ => None,
-            },
-            _ => None,
+            }
         });
         bare.next().map(|step| steps::body(body, step)).transpose()
     }
