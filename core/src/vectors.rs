@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
+pub(crate) use self::run::ACCEPT;
 pub use self::run::VectorFailure;
 
 /// One vector. Which fields are set depends on the purpose of its scheme.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vector {
     /// What the vector shows, in lower case with dashes.

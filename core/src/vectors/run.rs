@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a vector expects of a proof that holds.
-pub(super) const ACCEPT: &str = "ACCEPT";
+pub(crate) const ACCEPT: &str = "ACCEPT";
 
 /// Why a vector does not hold. It repeats nothing of the vector.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,11 +46,7 @@ impl Vector {
     pub fn run(&self, scheme: &Arc<Scheme>) -> Result<(), VectorFailure> {
         let expected = self.expected()?;
         let secret = self.secret(scheme)?;
-        let got = match scheme.purpose() {
-            Purpose::Webhook => self.judge_delivery(&secret)?,
-            Purpose::ResourceId => self.judge_resource_id(&secret)?,
-            Purpose::IdentityHash | Purpose::IdentityToken => self.judge_identity(&secret)?,
-        };
+        let got = self.judge(&secret)?;
         if got != expected {
             return Err(VectorFailure::Verdict { expected, got });
         }
@@ -73,6 +69,15 @@ impl Vector {
         }
     }
 
+    /// `ACCEPT`, or the reason of the refusal, as the scheme has it and whatever the vector says.
+    pub(crate) fn judge(&self, secret: &Secret) -> Result<&'static str, VectorFailure> {
+        match secret.scheme.purpose() {
+            Purpose::Webhook => self.judge_delivery(secret),
+            Purpose::ResourceId => self.judge_resource_id(secret),
+            Purpose::IdentityHash | Purpose::IdentityToken => self.judge_identity(secret),
+        }
+    }
+
     fn expected(&self) -> Result<&'static str, VectorFailure> {
         if self.expect == ACCEPT {
             return Ok(ACCEPT);
@@ -83,7 +88,7 @@ impl Vector {
         ))
     }
 
-    fn secret(&self, scheme: &Arc<Scheme>) -> Result<Secret, VectorFailure> {
+    pub(crate) fn secret(&self, scheme: &Arc<Scheme>) -> Result<Secret, VectorFailure> {
         let misfit = VectorFailure::Misfit;
         let key = scheme.decode_key(&self.key.clone().into());
         let key = key.map_err(|_| misfit("its key is not in the format of the scheme"))?;
@@ -116,7 +121,7 @@ impl Vector {
         Timestamp::from_unix_secs(self.now)
     }
 
-    fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         Identity {
             id: self.id.clone(),
             email: self.email.clone(),

@@ -375,7 +375,7 @@ impl TextRules {
             .collect()
     }
 
-    pub(super) fn branded(&self, name: &str) -> String {
+    pub(crate) fn branded(&self, name: &str) -> String {
         let prefix = self.header_prefixes.first().map_or("", String::as_str);
         format!("{prefix}{name}")
     }
