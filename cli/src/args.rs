@@ -10,6 +10,7 @@ use countersign_client::{Client, SecretString};
 use secrecy::ExposeSecret;
 
 use crate::{
+    conformance::ConformanceArgs,
     dev::DevArgs,
     explain::ExplainArgs,
     health::HealthArgs,
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Health(HealthArgs),
     /// Check a configuration file
     Config(ConfigArgs),
+    /// Put a verifier in any language to the test
+    Conformance(ConformanceArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

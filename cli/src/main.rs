@@ -2,6 +2,7 @@
 
 mod args;
 mod change;
+mod conformance;
 mod demo;
 mod dev;
 mod exit;
@@ -74,6 +75,7 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Scheme(args) => scheme::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
+        Command::Conformance(args) => conformance::run(args, out),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where a pipe is closed.
             let mut script = Vec::new();
