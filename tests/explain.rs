@@ -612,3 +612,22 @@ async fn every_explanation_stands_in_the_audit_and_changes_no_secret() {
         [row("HOLDS"), row("BODY_RESERIALISED"), row("NO_NEAR_MISS")]
     );
 }
+
+/// At the limit of the body, and made to be printed long.
+#[tokio::test]
+async fn the_largest_body_is_explained_well_within_a_deadline() {
+    let (service, keys) = started().await;
+    let list = "1.5e-3,".repeat((1 << 20) / 8 - 200);
+    let body = format!("{}{list}1{}", "[".repeat(50), "]".repeat(50));
+    let sent = github(keys.github.as_bytes(), b"another");
+    let started = std::time::Instant::now();
+    let explained = explain(&service, &with_body(sent, body)).await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
+    let codes: Vec<_> = explained.causes.iter().map(v1::Cause::code).collect();
+    assert_eq!(codes, [CauseCode::NoNearMiss]);
+    let last = explained.checks.last().unwrap();
+    assert_eq!(
+        (last.name.as_str(), last.outcome()),
+        ("near-miss search", CheckOutcome::Warn)
+    );
+}

@@ -10,6 +10,9 @@ use reader::Reader;
 /// The longest text that is printed again, in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
+/// The longest text that printing may give, in bytes: deep lists in lines are mostly indent.
+const MAX_PRINTED_BYTES: usize = 4 << 20;
+
 /// Deepest nesting that is followed.
 const MAX_DEPTH: u8 = 64;
 
@@ -130,7 +133,7 @@ pub(super) fn unescaped(raw: &str) -> Option<String> {
     serde_json::from_str(&format!("\"{raw}\"")).ok()
 }
 
-/// Prints a value.
+/// Prints a value. One that gets too long is cut, and is no body of anybody's then.
 pub(super) fn print(node: &Node<'_>, style: Style) -> String {
     let mut printer = Printer {
         out: String::new(),
@@ -236,6 +239,21 @@ mod tests {
             ..Style::of(Layout::Compact)
         };
         assert!(printed(float).contains("[1,2.5,1000.0]"));
+    }
+
+    #[test]
+    fn a_small_text_does_not_become_a_large_one() {
+        let deep = format!("{}{}{}", "[".repeat(60), "1e-300,".repeat(100_000), "1");
+        let deep = deep + &"]".repeat(60);
+        let style = Style {
+            numbers: Numbers::Short,
+            ..Style::of(Layout::Lines {
+                indent: "    ",
+                end: "\r\n",
+            })
+        };
+        let printed = print(&parse(&deep).unwrap(), style);
+        assert!(printed.len() < MAX_PRINTED_BYTES + (64 << 10));
     }
 
     #[test]

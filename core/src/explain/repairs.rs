@@ -13,6 +13,9 @@ use crate::{
 /// The most other headers that are read as if they held the signature.
 const MAX_SUSPECTS: usize = 12;
 
+/// The most readings of signatures that are written as the scheme has them.
+const MAX_REFORMED: usize = 48;
+
 /// Digests whose signatures are told apart by their length alone.
 const LENGTHS: std::ops::RangeInclusive<usize> = 20..=72;
 
@@ -240,6 +243,9 @@ fn reformed(rules: &TextRules, fields: &Fields) -> Vec<Repaired> {
     let mut found = Vec::new();
     for (name, value) in all {
         for reading in forms::readings(value, &LENGTHS) {
+            if found.len() >= MAX_REFORMED {
+                return found;
+            }
             let Some(digest) = digest_of(rules, reading.bytes.len()) else {
                 continue;
             };
@@ -367,6 +373,29 @@ mod tests {
         let wanted = (name.to_owned(), value.to_owned());
         let found = repairs.into_iter().find(|it| it.fields.contains(&wanted));
         found.map(|repaired| repaired.code)
+    }
+
+    #[test]
+    fn a_header_full_of_signatures_is_read_so_far_and_no_further() {
+        let many = |n: u8| {
+            (0..60)
+                .map(|at| hex::encode([n ^ at; 32]))
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        let names = [
+            "X-Hub-Signature-256",
+            "X-My-Signature",
+            "X-Hmac",
+            "X-Digest",
+        ];
+        let values: Vec<_> = (0..4).map(|n| many(n * 64)).collect();
+        let received: Vec<_> = names
+            .into_iter()
+            .zip(values.iter().map(String::as_str))
+            .collect();
+        let repairs = repairs(rules("github.webhook"), &fields(&received));
+        assert!(repairs.len() <= MAX_REFORMED + 5);
     }
 
     #[test]

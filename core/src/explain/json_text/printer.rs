@@ -1,6 +1,6 @@
 //! Prints JSON in a style.
 
-use super::{Escapes, Layout, Node, Numbers, Rules, Style, unescaped};
+use super::{Escapes, Layout, MAX_PRINTED_BYTES, Node, Numbers, Rules, Style, unescaped};
 
 pub(super) struct Printer {
     pub(super) out: String,
@@ -51,6 +51,9 @@ impl Printer {
         self.out.push(open);
         let is_empty = items.len() == 0;
         for (index, item) in items.enumerate() {
+            if self.out.len() > MAX_PRINTED_BYTES {
+                break;
+            }
             if index > 0 {
                 self.out.push(',');
             }
