@@ -203,6 +203,41 @@ async fn headers_can_come_from_standard_input_and_the_body_from_the_command_line
     assert!(stderr(&output).contains("either the headers or the body"));
 }
 
+/// What the simulator makes wrong, the explanation names.
+#[tokio::test]
+async fn every_fault_of_a_simulated_delivery_is_explained() {
+    let (site, running, _) = with_secret().await;
+    let path = |name: &str| site.path(name).display().to_string();
+    fs::write(site.path("body"), "{\n  \"b\": 1,\n  \"a\": \"x\"\n}").unwrap();
+    for (fault, cause) in [
+        ("stale", "CLOCK_OR_DELAY"),
+        ("future", "CLOCK_OR_DELAY"),
+        ("flip", "NO_NEAR_MISS"),
+        ("flip-signature", "NO_NEAR_MISS"),
+        ("wrong-secret", "NO_NEAR_MISS"),
+        ("reserialised", "BODY_RESERIALISED"),
+        ("truncated-signature", "HEADER_MALFORMED"),
+        ("missing-signature", "HEADER_MALFORMED"),
+        ("missing-timestamp", "HEADER_MALFORMED"),
+        ("doubled-signature", "HEADER_MALFORMED"),
+        ("no-prefix", "SIGNATURE_FORM"),
+        ("wrong-encoding", "SIGNATURE_FORM"),
+        ("trailing-newline", "TRAILING_NEWLINE"),
+        ("crlf", "TRAILING_NEWLINE"),
+    ] {
+        let (body, sent) = (path("body"), path("sent"));
+        let sign = format!("webhook sign a/b --body-file {body} --fault {fault} --body-out {sent}");
+        let signed = run(&site, &url(&running), &sign);
+        fs::write(site.path("headers"), &signed.stdout).unwrap();
+        let headers = path("headers");
+        let explain = format!("explain a/b --headers-file {headers} --body-file {sent} --json");
+        let explained = run(&site, &url(&running), &explain);
+        let json: Value = serde_json::from_slice(&explained.stdout).unwrap();
+        let code = &json["causes"][0]["code"];
+        assert_eq!(*code, format!("CAUSE_CODE_{cause}"), "{fault}: {json:#}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_explained_to_people_and_to_programs() {
     let (site, running, _) = with_secret().await;

@@ -1,116 +1,22 @@
 //! What a body may have been before something between the vendor and the verifier changed it.
 
+mod styles;
+
 use std::{borrow::Cow, iter};
 
 use super::{
     CauseCode, Variant, encodings, envelopes,
-    json_text::{self, Escapes, Layout, Node, Numbers, Rules, Style},
+    json_text::{self, Escapes, Node, Numbers, Style},
 };
+use styles::{ESCAPES, LAYOUTS};
 
 type Body<'a> = Variant<Cow<'a, [u8]>>;
 
-const PLAIN: Rules = Rules {
-    slash: false,
-    non_ascii: false,
-    html: false,
-    quotes: false,
-    upper: false,
-};
-
-/// Layouts by how common they are, each with its name.
-const LAYOUTS: [(Layout, &str); 10] = [
-    (Layout::Compact, "without white space"),
-    (Layout::Spaced, "with a space after each comma and colon"),
-    (lines("  ", "\n"), "indented by 2 spaces"),
-    (lines("    ", "\n"), "indented by 4 spaces"),
-    (lines("\t", "\n"), "indented by tabs"),
-    (lines(" ", "\n"), "indented by 1 space"),
-    (lines("", "\n"), "in lines without indent"),
-    (Layout::ColonSpaced, "with a space after each colon"),
-    (
-        lines("  ", "\r\n"),
-        "indented by 2 spaces, lines ending in CRLF",
-    ),
-    (
-        lines("    ", "\r\n"),
-        "indented by 4 spaces, lines ending in CRLF",
-    ),
-];
-
-/// Ways to write characters by how common they are, each with its name.
-const ESCAPES: [(Escapes, &str); 10] = [
-    (Escapes::Written(PLAIN), "with every character as it is"),
-    (
-        Escapes::Written(Rules {
-            non_ascii: true,
-            ..PLAIN
-        }),
-        "with \\u escapes for characters outside of ASCII",
-    ),
-    (
-        Escapes::Written(Rules {
-            slash: true,
-            non_ascii: true,
-            ..PLAIN
-        }),
-        "with \\u escapes for characters outside of ASCII, and \\/",
-    ),
-    (
-        Escapes::Written(Rules {
-            slash: true,
-            ..PLAIN
-        }),
-        "with \\/ for slashes",
-    ),
-    (
-        Escapes::Written(Rules {
-            html: true,
-            ..PLAIN
-        }),
-        "with \\u escapes for <, > and &",
-    ),
-    (
-        Escapes::UpperHex,
-        "with upper-case digits in its \\u escapes",
-    ),
-    (
-        Escapes::LowerHex,
-        "with lower-case digits in its \\u escapes",
-    ),
-    (
-        Escapes::Written(Rules {
-            non_ascii: true,
-            upper: true,
-            ..PLAIN
-        }),
-        "with upper-case \\u escapes for characters outside of ASCII",
-    ),
-    (
-        Escapes::Written(Rules {
-            non_ascii: true,
-            html: true,
-            ..PLAIN
-        }),
-        "with \\u escapes for characters outside of ASCII and for <, > and &",
-    ),
-    (
-        Escapes::Written(Rules {
-            non_ascii: true,
-            html: true,
-            quotes: true,
-            upper: true,
-            slash: false,
-        }),
-        "with upper-case \\u escapes for quotes, <, >, & and characters outside of ASCII",
-    ),
-];
+/// The most names whose orders are all tried: so many have 120.
+const MAX_REORDERED: usize = 5;
 
 /// The short forms of characters that printers escape by habit, for the combinations with a layout.
 const HABITS: usize = 5;
-
-const fn lines(indent: &'static str, end: &'static str) -> Layout {
-    Layout::Lines { indent, end }
-}
 
 /// A received body, and what it reads as.
 pub(super) struct Bodies<'a> {
@@ -147,6 +53,36 @@ impl<'a> Bodies<'a> {
             .chain(self.rewritten())
             .chain(encodings)
             .chain(self.reprinted())
+            .chain(self.reordered())
+    }
+
+    /// Whether all names stand in order, as printers put them that know no other.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.tree.as_ref().is_some_and(json_text::is_in_order)
+    }
+
+    /// With the few names of its outer object in every other order, where it may have lost its own.
+    fn reordered(&self) -> impl Iterator<Item = Body<'_>> {
+        let members = match &self.tree {
+            Some(Node::Object(members)) if self.is_in_order() => members.as_slice(),
+            _ => &[],
+        };
+        let orders = if members.len() <= MAX_REORDERED {
+            factorial(members.len())
+        } else {
+            1
+        };
+        (1..orders).flat_map(move |order| {
+            let tree = Node::Object(permuted(members, order));
+            LAYOUTS
+                .into_iter()
+                .take(5)
+                .map(move |(layout, name)| Variant {
+                    code: CauseCode::BodyReserialised,
+                    what: format!("printed {name}, names in another order").into(),
+                    value: Cow::Owned(json_text::print(&tree, Style::of(layout)).into_bytes()),
+                })
+        })
     }
 
     /// Printed in another layout and nothing else.
@@ -215,6 +151,21 @@ impl<'a> Bodies<'a> {
             })
         })
     }
+}
+
+fn factorial(n: usize) -> usize {
+    (1..=n).product()
+}
+
+/// One of the orders of some items, by its number.
+fn permuted<T: Clone>(items: &[T], mut order: usize) -> Vec<T> {
+    let mut rest = items.to_vec();
+    let mut picked = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        picked.push(rest.remove(order % rest.len()));
+        order /= rest.len() + 1;
+    }
+    picked
 }
 
 fn with_final_newline<'a>(
@@ -328,6 +279,9 @@ mod tests {
                 }
             }
         }
+        let shuffled = br#"{"c": 1, "a": 2, "d": [], "b": 3}"#;
+        let in_order = br#"{"a":2,"b":3,"c":1,"d":[]}"#;
+        assert_eq!(cause(shuffled, in_order), Some(CauseCode::BodyReserialised));
         let sorted = br#"{"a":["x",{"y":null}],"b":1,"e":{}}"#;
         assert_eq!(
             cause(sorted, python.as_bytes()),
@@ -386,6 +340,15 @@ mod tests {
                 "{original:?} from {received:?}"
             );
         }
+    }
+
+    #[test]
+    fn every_order_has_a_number() {
+        let all: std::collections::BTreeSet<_> = (0..factorial(5))
+            .map(|order| permuted(&[1, 2, 3, 4, 5], order))
+            .collect();
+        assert_eq!(all.len(), 120);
+        assert_eq!(permuted(&[1, 2, 3], 0), [1, 2, 3]);
     }
 
     #[test]

@@ -143,6 +143,18 @@ pub(super) fn print(node: &Node<'_>, style: Style) -> String {
     printer.out
 }
 
+/// Whether the names of every object stand in order.
+pub(super) fn is_in_order(node: &Node<'_>) -> bool {
+    match node {
+        Node::Scalar(_) | Node::Text(_) => true,
+        Node::List(items) => items.iter().all(is_in_order),
+        Node::Object(members) => {
+            members.is_sorted_by_key(|(name, _)| *name)
+                && members.iter().all(|(_, value)| is_in_order(value))
+        }
+    }
+}
+
 /// Writes the strings of a text in another way; what stands between them stays.
 pub(super) fn rewrite(text: &str, escapes: Escapes) -> String {
     let mut out = String::with_capacity(text.len());

@@ -70,7 +70,7 @@ pub(super) fn signature_headers(rules: &TextRules, brand: &str) -> Vec<String> {
 }
 
 /// The names of the other headers that a scheme reads, for a brand.
-fn other_headers(rules: &TextRules, brand: &str) -> Vec<String> {
+pub(super) fn other_headers(rules: &TextRules, brand: &str) -> Vec<String> {
     let timestamp = rules.timestamp.as_ref().and_then(|rule| match &rule.place {
         TimestampPlace::Own(Place::Header(name)) => Some(name),
         _ => None,

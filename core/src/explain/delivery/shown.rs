@@ -2,7 +2,9 @@
 
 use super::Search;
 use crate::explain::{
-    Cause, CauseCode, encodings, envelopes, keys, no_near_miss,
+    Cause, CauseCode,
+    bodies::Bodies,
+    encodings, envelopes, keys, no_near_miss,
     repairs::{self, Fields},
     with_traps,
 };
@@ -23,9 +25,21 @@ impl Search<'_, '_> {
         let is_judged = matches!(reason, Reason::SignatureMismatch | Reason::NoLiveVersion)
             || (is_readable && causes.is_empty());
         if is_judged {
-            causes.push(no_near_miss(self.secret, Some(reason)));
+            causes.push(self.nothing_near(reason));
         }
         causes
+    }
+
+    fn nothing_near(&self, reason: Reason) -> Cause {
+        let cause = no_near_miss(self.secret, Some(reason));
+        let body = Bodies::of(self.delivery.body);
+        match binds_body(self.rules) && body.is_in_order() {
+            true => cause.and(
+                "The names in the body stand in order: if your code parsed and printed it, the vendor's own order is \
+                 lost, and no search finds it again.",
+            ),
+            false => cause,
+        }
     }
 
     /// What the refusal itself says about the headers.
@@ -55,17 +69,24 @@ impl Search<'_, '_> {
     }
 
     fn missing(&self, own: &Fields) -> Cause {
-        let named = |(name, _): &&(String, String)| repairs::is_suspect(name);
-        let expected = self.rules.header_names().join("`, `");
-        let is_there = |name: &String| own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-        let has_own = match self.text() {
+        let expected = self.rules.header_names();
+        let (signatures, others) = match self.text() {
             Some(text) => {
                 let brand = repairs::brand(text, own);
-                repairs::signature_headers(text, brand).iter().any(is_there)
+                (
+                    repairs::signature_headers(text, brand),
+                    repairs::other_headers(text, brand),
+                )
             }
-            None => self.rules.header_names().iter().any(is_there),
+            None => (expected.clone(), Vec::new()),
         };
-        if has_own || own.iter().any(|field| named(&field)) {
+        let is_in =
+            |names: &[String], name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
+        let is_like_one = own.iter().any(|(name, _)| {
+            is_in(&signatures, name) || (repairs::is_suspect(name) && !is_in(&others, name))
+        });
+        let expected = expected.join("`, `");
+        if is_like_one {
             let summary = format!("A header is missing or empty; the scheme reads `{expected}`.");
             return Cause::new(CauseCode::HeaderMalformed, summary);
         }

@@ -97,6 +97,12 @@ fn a_delivery_without_a_signature_is_unsigned() {
         headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
         ..Captured::good(scheme)
     });
+    // The scheme's other headers are no signature.
+    for id in ["standard.webhook", "slack.webhook", "chatwoot.webhook"] {
+        let mut captured = Captured::good(&scheme(id));
+        captured.headers.pop();
+        assert_first(&captured, CauseCode::UnsignedDelivery);
+    }
     let captured = Captured {
         headers: Vec::new(),
         ..Captured::good(&scheme("made-up.sha1"))
