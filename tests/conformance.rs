@@ -187,6 +187,29 @@ async fn our_rust_client_is_right_about_every_made_case_and_its_reason() {
     assert!(count > 900, "{count}");
 }
 
+#[test]
+fn a_server_with_a_clock_of_its_own_is_right_about_every_live_case() {
+    let folder = TempDir::new().unwrap();
+    let mut dev = command();
+    dev.args(["dev", "--listen", "127.0.0.1:0"]);
+    let mut dev = Running::spawn(dev, &folder.path().join("log"));
+    dev.until(|printed| {
+        let (_, rest) = printed.split_once("Countersign on http://")?;
+        let (address, rest) = rest.split_once(',')?;
+        let is_ready = rest.contains("Ctrl-C stops it.");
+        is_ready.then_some(address.parse().ok()?)
+    });
+    let mut runner = command();
+    runner.args(["conformance", "run", "--live", "--strict-reasons", "--json"]);
+    runner.arg("--").arg(example("conformance"));
+    runner.env("COUNTERSIGN_SERVER", format!("http://{}", dev.address()));
+    let output = runner.output().unwrap();
+    dev.kill();
+    let score = score(&output);
+    assert_eq!(output.status.code(), Some(0), "{:#}", score["failures"]);
+    assert!(score["total"]["right"].as_u64() > Some(900), "{score:#}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn our_rust_client_is_right_about_every_vector_and_its_reason() {
     let service = Service::with(Options {

@@ -1,8 +1,8 @@
 //! A verifier for the conformance kit: asks a Countersign server about every case.
 //!
 //! `countersign conformance run -- target/debug/examples/conformance`, with the server in `COUNTERSIGN_SERVER`. The
-//! cases are checked at a time of their own, so the clock of the server has to stand there: the project's own test
-//! sets it. Against any other server only schemes without a time come out right.
+//! cases are checked at a time of their own, so the clock of the server has to stand there, as in the project's own test.
+//! Any other server, such as `countersign dev`, is asked with `--live`.
 
 use std::{
     env,

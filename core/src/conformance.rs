@@ -22,7 +22,7 @@ use crate::{
     vectors::{ACCEPT, Vector},
 };
 
-/// The time at which every case but the vectors is checked, in Unix seconds.
+/// The time at which every case of [`cases`] but the vectors is checked, in Unix seconds.
 pub const NOW: i64 = 1_700_000_000;
 
 /// One question to a verifier, and its answer.
@@ -131,17 +131,30 @@ pub fn cases(catalogue: &Catalogue) -> impl Iterator<Item = Case> {
             name: format!("vector/{}", vector.label(index).replace(' ', "-")),
             vector,
         });
-        let drafts = published.chain(made(scheme));
+        let drafts = published.chain(made(scheme, NOW));
+        let judged = drafts.filter_map(|draft| Case::of(scheme, draft));
+        judged.collect::<Vec<_>>()
+    })
+}
+
+/// The same for verifiers that read the clock themselves: without the vectors, whose times are fixed, and each scheme's
+/// made at the time in Unix seconds when they are asked for.
+pub fn live_cases(
+    catalogue: &Catalogue,
+    now: impl Fn() -> i64,
+) -> impl Iterator<Item = Case> {
+    catalogue.iter().flat_map(move |scheme| {
+        let drafts = made(scheme, now()).into_iter();
         let judged = drafts.filter_map(|draft| Case::of(scheme, draft));
         judged.collect::<Vec<_>>()
     })
 }
 
 /// A proof of the scheme's own, and what becomes of it.
-fn made(scheme: &Arc<Scheme>) -> Vec<Draft> {
+fn made(scheme: &Arc<Scheme>, now: i64) -> Vec<Draft> {
     match scheme.purpose() {
-        Purpose::Webhook => deliveries::drafts(scheme),
-        _ => claims::drafts(scheme),
+        Purpose::Webhook => deliveries::drafts(scheme, now),
+        _ => claims::drafts(scheme, now),
     }
 }
 

@@ -14,8 +14,9 @@ use super::{
 use crate::{Identity, Purpose, Rules, Scheme, encoding::Encoding, vectors::Vector};
 
 /// Every case of an identity or resource-id scheme but its vectors.
-pub(super) fn drafts(scheme: &Arc<Scheme>) -> Vec<Draft> {
-    let senders = (Sender::new(scheme, "first"), Sender::new(scheme, "second"));
+pub(super) fn drafts(scheme: &Arc<Scheme>, now: i64) -> Vec<Draft> {
+    let sender = |key| Sender::new(scheme, key, now);
+    let senders = (sender("first"), sender("second"));
     let (Some(own), Some(other)) = senders else {
         return Vec::new();
     };

@@ -8,7 +8,7 @@ use base64::{
 };
 
 use super::{
-    Draft, Kind, NOW, claims, place,
+    Draft, Kind, claims, place,
     sender::{BODY, ID, OTHER_BODY, RAW_BODY, Sender},
 };
 use crate::{
@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// Every case of a webhook scheme but its vectors.
-pub(super) fn drafts(scheme: &Arc<Scheme>) -> Vec<Draft> {
-    let senders = (Sender::new(scheme, "first"), Sender::new(scheme, "second"));
+pub(super) fn drafts(scheme: &Arc<Scheme>, now: i64) -> Vec<Draft> {
+    let sender = |key| Sender::new(scheme, key, now);
+    let senders = (sender("first"), sender("second"));
     let (Some(own), Some(other)) = senders else {
         return Vec::new();
     };
@@ -78,7 +79,8 @@ impl<'s> Bench<'s> {
             Kind::UrlChanged => self.with_another_url(),
             Kind::MethodChanged => self.with_another_method(),
             Kind::Stale => self.signed(|past, _| -past - 1000),
-            Kind::Future => self.signed(|_, future| future + 1000),
+            // Far enough that it stays so while somebody is asked.
+            Kind::Future => self.signed(|_, future| future + 60_000),
             Kind::TimestampChanged => self.with_another_time(),
             Kind::IdChanged => self.with_another_id(),
             Kind::AlgNone => self.with_token(claims::unsigned),
@@ -185,7 +187,8 @@ impl<'s> Bench<'s> {
         let form = self.rules.timestamp_form();
         let form = form.unwrap_or(TimestampForm::Milliseconds);
         let text = |secs| form.write(Timestamp::from_unix_secs(secs));
-        self.with_text(&text(NOW), &text(NOW - 1))
+        let now = self.good.now;
+        self.with_text(&text(now), &text(now - 1))
     }
 
     fn with_another_id(&self) -> Option<Vector> {
@@ -216,7 +219,7 @@ fn proven(sender: &Sender<'_>, vector: &Vector) -> Option<Proven> {
         method: &vector.method,
         url: &vector.url,
     };
-    let now = Timestamp::from_unix_secs(NOW);
+    let now = Timestamp::from_unix_secs(vector.now);
     let verdict = sender.secret().verify_webhook(delivery, now).ok()?;
     Some(verdict.outcome.ok()?.proof.proven)
 }

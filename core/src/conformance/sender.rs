@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::NOW;
 use crate::{
     Identity, Purpose, Scheme, Secret, Timestamp,
     vectors::Vector,
@@ -35,8 +34,8 @@ pub(super) struct Sender<'s> {
 }
 
 impl<'s> Sender<'s> {
-    /// The key of this name under a scheme.
-    pub(super) fn new(scheme: &'s Arc<Scheme>, key: &str) -> Option<Self> {
+    /// The key of this name under a scheme, at a time in Unix seconds.
+    pub(super) fn new(scheme: &'s Arc<Scheme>, key: &str, now: i64) -> Option<Self> {
         let seed = format!("countersign conformance: the {key} key of {}", scheme.id);
         let seed = Zeroizing::new(Sha256::digest(seed).into());
         let text = scheme.generate_key(&seed);
@@ -48,7 +47,7 @@ impl<'s> Sender<'s> {
                 false => String::new(),
             },
             parameters: names.map(|name| (name, PARAMETER.to_owned())).collect(),
-            now: NOW,
+            now,
             ..Vector::default()
         };
         let secret = blank.secret(scheme).ok()?;
@@ -78,7 +77,7 @@ impl<'s> Sender<'s> {
             headers: Headers(&[kind]),
             method,
             url,
-            time: Timestamp::from_unix_millis(NOW * 1000 + after_millis),
+            time: Timestamp::from_unix_millis(self.blank.now * 1000 + after_millis),
         });
         let signed = signed.ok()?.value;
         let own = signed.body.map(String::from_utf8).transpose().ok()?;
@@ -94,7 +93,7 @@ impl<'s> Sender<'s> {
 
     /// A claim with its proof, made so many seconds after now.
     pub(super) fn claim(&self, identity: &Identity, after_secs: i64) -> Option<Vector> {
-        let time = Timestamp::from_unix_secs(NOW + after_secs);
+        let time = Timestamp::from_unix_secs(self.blank.now + after_secs);
         let proof = match self.scheme.purpose() {
             Purpose::ResourceId => self.secret.sign_resource_id(&identity.id),
             _ => self.secret.sign_identity(identity, None, time),
