@@ -18,7 +18,7 @@ use countersign_server::KeyPolicy;
 use serde_json::Value;
 use support::{
     Options, Service,
-    process::{cleaned, command, example},
+    process::{Running, cleaned, command, example},
 };
 use tempfile::TempDir;
 

@@ -143,7 +143,9 @@ impl RunArgs {
 
 fn unix_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Case>> {

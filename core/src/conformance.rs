@@ -139,10 +139,7 @@ pub fn cases(catalogue: &Catalogue) -> impl Iterator<Item = Case> {
 
 /// The same for verifiers that read the clock themselves: without the vectors, whose times are fixed, and each scheme's
 /// made at the time in Unix seconds when they are asked for.
-pub fn live_cases(
-    catalogue: &Catalogue,
-    now: impl Fn() -> i64,
-) -> impl Iterator<Item = Case> {
+pub fn live_cases(catalogue: &Catalogue, now: impl Fn() -> i64) -> impl Iterator<Item = Case> {
     catalogue.iter().flat_map(move |scheme| {
         let drafts = made(scheme, now()).into_iter();
         let judged = drafts.filter_map(|draft| Case::of(scheme, draft));
