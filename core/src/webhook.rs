@@ -36,7 +36,7 @@ pub(crate) use trace::{Ending, Step};
 use crate::{
     Key, Reason, Timestamp,
     key::Tag,
-    template::{Template, Text, Variable, is_id_byte},
+    template::{Piece, Template, Text, Variable, is_id_byte},
 };
 use reader::{Claims, Reader};
 
@@ -315,17 +315,20 @@ impl TextRules {
         body_hash: bool,
     ) -> Result<Proven, Reason> {
         let mut proven = Proven::default();
-        for variable in template.into_iter().flat_map(Template::variables) {
-            let is_there = match variable {
-                Variable::Id => claims.id.is_some(),
-                Variable::Header(_) | Variable::Query(_) | Variable::Json(_) => {
-                    reader.value(self, claims, variable, None)?.is_some()
-                }
-                Variable::SortedForm => reader.is_form()?,
-                _ => true,
-            };
-            if is_there {
-                proven.add_variable(variable);
+        let parts = template.map_or(&[][..], Template::parts);
+        let mut left_out = Vec::new();
+        for part in parts.iter().filter(|part| part.segment.is_some()) {
+            if let Piece::Variable(variable, _) = &part.piece
+                && reader.value(self, claims, variable, None)?.is_none()
+            {
+                left_out.push(part.segment);
+            }
+        }
+        for part in parts.iter().filter(|it| !left_out.contains(&it.segment)) {
+            match &part.piece {
+                Piece::Variable(Variable::SortedForm, _) if !reader.is_form()? => {}
+                Piece::Variable(variable, _) => proven.add_variable(variable),
+                Piece::Literal(_) => {}
             }
         }
         if body_hash {

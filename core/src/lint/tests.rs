@@ -261,3 +261,12 @@ fn the_findings_of_the_built_in_schemes_are_the_known_ones() {
          gone, whose lines are to go: {gone:#?}"
     );
 }
+
+#[test]
+fn a_timestamp_that_may_be_left_out_is_not_signed() {
+    let found = codes(&webhook(
+        "signed_text = \"{id}.{?{timestamp}.{header:X-A}.?}{body}\"",
+    ));
+    let warning = (Severity::Warning, Code::TimestampNotSigned);
+    assert!(found.contains(&warning), "{found:?}");
+}

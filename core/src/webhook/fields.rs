@@ -95,6 +95,9 @@ impl TryFrom<WebhookFields> for WebhookRules {
         if handshakes.len() > MAX_ENTRIES {
             return Err("a webhook has at most 16 handshakes".into());
         }
+        if let Some(fault) = handshakes.iter().find_map(Handshake::fault) {
+            return Err(fault.into());
+        }
         let proof = match fields.jws.take() {
             Some(jws) => {
                 fields.has_nothing_but_a_token()?;
@@ -208,7 +211,7 @@ impl TextRules {
     /// Whether the parts of the description fit together.
     fn check(&self) -> Result<(), Fault> {
         let binds = |variable| self.any_variable(|own| *own == variable);
-        let binds_in_all = |variable| self.signed_text.iter().all(|text| text.binds(&variable));
+        let requires = |variable| self.signed_text.iter().all(|text| text.requires(&variable));
         let is_pair =
             matches!(&self.timestamp, Some(rule) if matches!(rule.place, TimestampPlace::Pair(_)));
         let faults = [
@@ -229,16 +232,31 @@ impl TextRules {
                 "a window needs a timestamp with a unit",
             ),
             (
-                self.timestamp_is_in_the_body() && !binds_in_all(Variable::Body),
+                self.timestamp_is_in_the_body() && !requires(Variable::Body),
                 "a timestamp in the body needs a signature over the body",
             ),
             (
-                binds(Variable::Secret) != (self.digest == Algorithm::Sha256),
-                "the secret stands in the signed text with digest sha256, and only then",
+                match self.digest {
+                    Algorithm::Sha256 => !self.signed_text.iter().all(has_the_secret_once),
+                    _ => binds(Variable::Secret),
+                },
+                "with digest sha256, and only then, the secret stands once in every signed text, in no optional segment",
             ),
             (
-                binds(Variable::SignedHeaders) != self.signed_headers.is_some(),
-                "signed_headers names the header that lists what {signed_headers} covers",
+                match self.signed_headers {
+                    Some(_) => !requires(Variable::SignedHeaders),
+                    None => binds(Variable::SignedHeaders),
+                },
+                "signed_headers names the header that lists what {signed_headers} covers, which stands in every signed \
+                 text and in no optional segment",
+            ),
+            (
+                !self.binds_the_body_hash(),
+                "body_hash_query needs the URL in every signed text, or anybody could write the hash",
+            ),
+            (
+                !self.pointers().all(is_near),
+                "what stands in the body stands at most 16 levels deep",
             ),
             (
                 !(1..=MAX_ENTRIES).contains(&self.header_prefixes.len())
@@ -265,4 +283,46 @@ impl TextRules {
             None => Ok(()),
         }
     }
+
+    fn binds_the_body_hash(&self) -> bool {
+        let Some(name) = &self.body_hash_query else {
+            return true;
+        };
+        let places = [
+            Variable::Url,
+            Variable::Path,
+            Variable::Query(name.as_str().into()),
+        ];
+        let mut texts = self.signed_text.iter();
+        texts.all(|text| places.iter().any(|place| text.requires(place)))
+    }
+
+    /// Where the body holds signature, timestamp and id: Sign makes the objects on the way.
+    fn pointers(&self) -> impl Iterator<Item = &str> {
+        let signature = match &self.signature {
+            SignaturePlace::Body { json, .. } => Some(json),
+            _ => None,
+        };
+        let timestamp = self.timestamp.as_ref().and_then(|rule| match &rule.place {
+            TimestampPlace::Own(Place::Body { json, .. }) => Some(json),
+            _ => None,
+        });
+        let id = match &self.id {
+            Some(Place::Body { json, .. }) => Some(json),
+            _ => None,
+        };
+        [signature, timestamp, id]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+    }
+}
+
+fn has_the_secret_once(text: &Template) -> bool {
+    let secrets = text.variables().filter(|it| **it == Variable::Secret);
+    secrets.count() == 1 && text.requires(&Variable::Secret)
+}
+
+fn is_near(pointer: &str) -> bool {
+    pointer.matches('/').count() <= MAX_ENTRIES
 }

@@ -126,6 +126,27 @@ impl Handshake {
             .any(|text| matches!(text, Echo::Value { hmac: true, .. }))
     }
 
+    /// What is wrong with it: its response goes to whoever asks, and what it repeats is the asker's.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let faults = [
+            (
+                self.when.is_anything(),
+                "a handshake says when it is one, or every delivery is",
+            ),
+            (
+                !(200..300).contains(&self.respond.status),
+                "a handshake is answered with a status of 200 to 299",
+            ),
+            (
+                !self.respond.has_harmless_headers(),
+                "the response to a handshake has headers that neither set cookies nor send elsewhere, and a \
+                 Content-Type only where it has no body",
+            ),
+        ];
+        let fault = faults.into_iter().find(|(is_so, _)| *is_so);
+        fault.map(|(_, fault)| fault)
+    }
+
     /// Whether it is recognised by the HTTP method or the URL.
     #[must_use]
     pub fn needs_method_or_url(&self) -> bool {
@@ -199,6 +220,13 @@ impl Handshake {
 }
 
 impl Condition {
+    fn is_anything(&self) -> bool {
+        self.method.is_none()
+            && self.header.is_empty()
+            && self.query.is_empty()
+            && self.json.is_empty()
+    }
+
     fn holds(&self, reader: &Reader<'_>, parameters: &BTreeMap<String, String>) -> bool {
         let delivery = reader.delivery;
         let is = |expected: &String, value: &str| {
@@ -242,6 +270,26 @@ impl Response {
             .chain(members)
             .collect::<Vec<_>>()
             .join(", ")
+    }
+
+    fn has_harmless_headers(&self) -> bool {
+        const HARMFUL: [&str; 5] = [
+            "set-cookie",
+            "location",
+            "refresh",
+            "content-length",
+            "transfer-encoding",
+        ];
+        let has_body = self.text.is_some() || !self.json.is_empty();
+        self.headers.iter().all(|(name, text)| {
+            let lower = name.to_ascii_lowercase();
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let is_kind = lower == "content-type";
+            !name.is_empty()
+                && name.bytes().all(is_plain)
+                && !HARMFUL.contains(&lower.as_str())
+                && !(is_kind && (has_body || matches!(text, Echo::Value { .. })))
+        })
     }
 
     fn texts(&self) -> impl Iterator<Item = &Echo> {

@@ -1,6 +1,7 @@
 //! Table W of the attacks, as far as core decides it, over the built-in schemes.
 
 mod bytes;
+mod descriptions;
 mod freshness;
 mod grammar;
 mod lists;
