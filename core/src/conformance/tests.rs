@@ -62,7 +62,7 @@ fn every_scheme_has_a_proof_that_holds_and_five_that_do_not() {
 }
 
 fn all_of(scheme: &Arc<Scheme>) -> Vec<Case> {
-    let drafts = made(scheme).into_iter();
+    let drafts = made(scheme, NOW).into_iter();
     drafts.filter_map(|draft| Case::of(scheme, draft)).collect()
 }
 
