@@ -111,6 +111,8 @@ struct Search<'a, 'h> {
     live: Vec<(u32, &'a Key)>,
     budget: Budget,
     keys_budget: Budget,
+    /// How many bytes the body is to a scheme that unpacks it.
+    unpacked_bytes: usize,
 }
 
 impl<'a, 'h> Search<'a, 'h> {
@@ -131,6 +133,7 @@ impl<'a, 'h> Search<'a, 'h> {
             live: live.map(|version| (version.number, &version.key)).collect(),
             budget: Budget::new(Budget::DELIVERY_BYTES),
             keys_budget: Budget::new(Budget::KEY_BYTES),
+            unpacked_bytes: WebhookRules::unpacked_bytes(delivery.body),
         }
     }
 
@@ -264,6 +267,7 @@ struct Candidate<'c> {
     rules: &'c WebhookRules,
     parameters: &'c BTreeMap<String, String>,
     delivery: Delivery<'c>,
+    unpacked_bytes: usize,
 }
 
 impl<'c> Candidate<'c> {
@@ -272,6 +276,7 @@ impl<'c> Candidate<'c> {
             rules: search.rules,
             parameters: search.parameters(),
             delivery: search.delivery,
+            unpacked_bytes: search.unpacked_bytes,
         }
     }
 
@@ -280,7 +285,11 @@ impl<'c> Candidate<'c> {
         let texts = self.rules.text().map_or(1, |text| text.signed_text.len());
         let is_public_key = self.rules.algorithm().is_public_key();
         let digests = texts.max(1) * keys.len();
-        if keys.is_empty() || !budget.spend(self.delivery.body.len(), digests, is_public_key) {
+        let bytes = match self.rules.unpacks() {
+            true => self.delivery.body.len().max(self.unpacked_bytes),
+            false => self.delivery.body.len(),
+        };
+        if keys.is_empty() || !budget.spend(bytes, digests, is_public_key) {
             return None;
         }
         self.verdict(keys).ok()

@@ -16,7 +16,7 @@ use crate::{
     encoding::Encoding,
     key::Algorithm,
     policy::TimestampUnit,
-    template::{Part, Piece, Template, Variable},
+    template::{Part, Piece, Step, Template, Variable},
 };
 
 /// The webhook part of a scheme file.
@@ -281,6 +281,19 @@ impl WebhookRules {
             }
         });
         bare.next().map(|step| steps::body(body, step)).transpose()
+    }
+
+    /// Whether it unpacks a body to check it.
+    pub(crate) fn unpacks(&self) -> bool {
+        let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
+        let mut parts = texts.iter().flat_map(Template::parts);
+        parts.any(|part| matches!(part.piece, Piece::Variable(_, Some(Step::Gunzip))))
+    }
+
+    /// How many bytes a scheme that unpacks makes of a body: a few of gzip may be megabytes.
+    pub(crate) fn unpacked_bytes(body: &[u8]) -> usize {
+        let unpacked = steps::body(body, Some(Step::Gunzip));
+        unpacked.map_or(steps::MAX_UNPACKED_BYTES, |it| it.len())
     }
 
     /// Whether a text could be what a delivery's signature covers.

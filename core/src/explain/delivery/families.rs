@@ -57,6 +57,7 @@ impl Search<'_, '_> {
                     url: other.url(self.delivery.url),
                     ..self.delivery
                 },
+                ..own
             });
             let candidates = same_kind.then_some(own).into_iter().chain(foreign);
             let budget = &mut self.keys_budget;

@@ -149,3 +149,18 @@ fn a_large_body_ends_the_search_early_and_says_so() {
         Some("near-miss search")
     );
 }
+
+/// What a few bytes cost to whoever unpacks them is counted, and not the few bytes.
+#[test]
+fn a_body_that_unpacks_to_megabytes_ends_the_search() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut packed, &vec![0; 8 << 20]).unwrap();
+    let bomb = packed.finish().unwrap();
+    assert!(bomb.len() < 10_000);
+    for (id, ends) in [("stream.webhook", true), ("github.webhook", false)] {
+        let captured = Captured::good(&scheme(id)).with_body(bomb.clone());
+        let checks = captured.explained().checks;
+        let ended = checks.iter().any(|check| check.name == "near-miss search");
+        assert_eq!(ended, ends, "{id}: {checks:#?}");
+    }
+}
