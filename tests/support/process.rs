@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     net::SocketAddr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    thread::sleep,
+    thread::{JoinHandle, sleep},
     time::{Duration, Instant},
 };
 
@@ -333,15 +333,33 @@ pub fn finish(command: &mut Command, limit: Duration) -> (Output, Duration) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // What such a command writes fits into a pipe, so it is read at the end.
-    while child.try_wait().unwrap().is_none() {
+    // More than a pipe holds would stop it, so it is read as it comes.
+    let stdout = read_aside(child.stdout.take());
+    let stderr = read_aside(child.stderr.take());
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         if begin.elapsed() > limit {
             child.kill().unwrap();
-            let output = child.wait_with_output().unwrap();
-            panic!("it goes on after {limit:?}: {output:?}");
+            let said = String::from_utf8_lossy(&stderr.join().unwrap()).into_owned();
+            panic!("it goes on after {limit:?}: {said}");
         }
         sleep(Duration::from_millis(5));
-    }
+    };
     let took = begin.elapsed();
-    (child.wait_with_output().unwrap(), took)
+    let output = Output {
+        status,
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+    };
+    (output, took)
+}
+
+fn read_aside(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        pipe.expect("it was piped").read_to_end(&mut text).unwrap();
+        text
+    })
 }
