@@ -327,6 +327,11 @@ impl TextRules {
         for part in parts.iter().filter(|it| !left_out.contains(&it.segment)) {
             match &part.piece {
                 Piece::Variable(Variable::SortedForm, _) if !reader.is_form()? => {}
+                Piece::Variable(Variable::Header(name), _) => {
+                    // The header that was read, with its brand: one without it may be anybody's.
+                    let name = format!("{}{name}", reader.brand);
+                    proven.add_variable(&Variable::Header(name.into()));
+                }
                 Piece::Variable(variable, _) => proven.add_variable(variable),
                 Piece::Literal(_) => {}
             }

@@ -125,3 +125,25 @@ fn what_is_left_out_with_its_segment_is_not_proven() {
     assert!(whole.proven.has(ProvenPart::Id) && whole.proven.has(ProvenPart::Timestamp));
     assert_eq!(whole.signed_time, Some(NOW));
 }
+
+#[test]
+fn a_proven_header_is_named_with_its_brand() {
+    let rules = made(
+        "signed_text = \"{header:User}.{body}\"\nencoding = \"hex-lower\"\n\
+         header_prefixes = [\"acme-\", \"old-\"]\n\
+         signature = { grammar = \"single\", header = \"Sig\" }",
+    );
+    let signature = hex_tag(&[b"bob.", BODY]);
+    let headers = [
+        ("old-sig", signature.as_str()),
+        ("old-user", "bob"),
+        ("User", "eve"),
+    ];
+    let sent = Sent {
+        rules,
+        headers: headers.map(|(a, b)| (a.into(), b.into())).into(),
+        body: BODY.to_vec(),
+    };
+    let proven = sent.verdict_at(NOW).unwrap().proven;
+    assert_eq!(proven.fields, ["header:old-user"]);
+}
