@@ -33,7 +33,7 @@ pub struct JwsRules {
     pub algorithm: JwsAlgorithm,
     /// The claim with the SHA-256 of the body in hexadecimal; without one the body is not proven.
     pub body_hash_claim: Option<String>,
-    /// How old a token may be by its `iat`; without it `exp` is honoured if it is there.
+    /// How old a token may be by its `iat`; an `exp` that is there is honoured with it and without it.
     #[serde(rename = "issued_at_window_secs", deserialize_with = "secs", default)]
     pub issued_at_window: Option<Duration>,
 }
@@ -152,21 +152,18 @@ impl JwsRules {
         terms: Terms<'_>,
     ) -> Result<Option<Timestamp>, Reason> {
         let seconds = |value: Value| value.as_i64().filter(|secs| *secs > 0);
-        if self.issued_at_window.is_some() {
-            let issued = claim("iat").ok_or(Reason::ClaimMissing)?;
-            let issued = seconds(issued).ok_or(Reason::ClaimInvalid)?;
-            return terms.freshness.check(&issued.to_string(), terms.now);
-        }
-        match claim("exp") {
-            None => Ok(None),
-            Some(end) => {
-                let end = seconds(end).ok_or(Reason::ClaimInvalid)?;
-                match terms.now.unix_secs() < end {
-                    true => Ok(None),
-                    false => Err(Reason::TokenExpired),
-                }
+        if let Some(end) = claim("exp") {
+            let end = seconds(end).ok_or(Reason::ClaimInvalid)?;
+            if terms.now.unix_secs() >= end {
+                return Err(Reason::TokenExpired);
             }
         }
+        if self.issued_at_window.is_none() {
+            return Ok(None);
+        }
+        let issued = claim("iat").ok_or(Reason::ClaimMissing)?;
+        let issued = seconds(issued).ok_or(Reason::ClaimInvalid)?;
+        terms.freshness.check(&issued.to_string(), terms.now)
     }
 
     /// The header of a signed delivery.

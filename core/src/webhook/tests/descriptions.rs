@@ -147,3 +147,24 @@ fn a_proven_header_is_named_with_its_brand() {
     let proven = sent.verdict_at(NOW).unwrap().proven;
     assert_eq!(proven.fields, ["header:old-user"]);
 }
+
+#[test]
+fn a_token_with_an_issue_time_ends_when_it_says() {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+    let rules =
+        made("[jws]\nheader = \"X-Token\"\nalgorithm = \"HS256\"\nissued_at_window_secs = 300");
+    let verdict = |end: i64| {
+        let claims = format!("{{\"iat\":{NOW_SECS},\"exp\":{end}}}");
+        let header = BASE64.encode("{\"alg\":\"HS256\"}");
+        let input = format!("{header}.{}", BASE64.encode(claims));
+        let signature = BASE64.encode(key().tag(&[input.as_bytes()]).expose_bytes());
+        let sent = Sent {
+            rules,
+            headers: vec![("X-Token".to_owned(), format!("{input}.{signature}"))],
+            body: Vec::new(),
+        };
+        sent.verdict_at(NOW).map(|proof| proof.version)
+    };
+    assert_eq!(verdict(NOW_SECS + 1), Ok(1));
+    assert_eq!(verdict(NOW_SECS), Err(Reason::TokenExpired));
+}
