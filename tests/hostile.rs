@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
-    v1::{self, Trust},
+    v1::{self, Trust, explain_request::Check as ExplainCheck},
 };
 use http::uri::PathAndQuery;
 use prost::{
@@ -16,7 +16,7 @@ use prost::{
 };
 use prost_types::FileDescriptorSet;
 use support::{
-    Service,
+    Options, Service,
     bend::{Dice, bend_bytes, bend_fields},
     delivery,
     refusal::{Refusal, failed, refusal},
@@ -136,6 +136,7 @@ async fn good_messages(service: &Service) -> BTreeMap<String, Vec<Vec<u8>>> {
         sign_token.encode_to_vec(),
         sign("acme/hook", delivery(b"body")).encode_to_vec(),
     ];
+    let explain = |check| v1::ExplainRequest { check: Some(check) }.encode_to_vec();
     let item = v1::BatchVerifyItem {
         check: Some(v1::batch_verify_item::Check::Verify(verify.clone().into())),
     };
@@ -193,6 +194,14 @@ async fn good_messages(service: &Service) -> BTreeMap<String, Vec<Vec<u8>>> {
             vec![verify.encode_to_vec(), verify_token.encode_to_vec()],
         ),
         ("VerifyWebhook", vec![webhook.encode_to_vec()]),
+        (
+            "Explain",
+            vec![
+                explain(ExplainCheck::Verify(verify.clone().into())),
+                explain(ExplainCheck::Verify(verify_token.clone().into())),
+                explain(ExplainCheck::Webhook(webhook.clone().into())),
+            ],
+        ),
         ("Sign", signs),
         (
             "BatchVerify",
@@ -227,7 +236,12 @@ fn own_scheme() -> String {
 }
 
 async fn service_with_secrets() -> (Service, Channel) {
-    let service = Service::start().await;
+    let service = Service::with(Options {
+        // Bent messages are many, and each is to be looked at.
+        edit: |config| config.limits.explain_per_minute = 100_000,
+        ..Options::default()
+    })
+    .await;
     for (name, scheme) in [
         ("acme/chat", "chatwoot.identity"),
         ("acme/token", "kaltalk.token"),

@@ -62,7 +62,8 @@ pub(crate) fn reveal(key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     if !key.is_empty() {
         writeln!(
             out,
-            "\nThe key; store it now. Only the same --request-id shows it again, for 24 hours:\n\n  {key}\n"
+            "\nThe key; store it now. Only the same --request-id shows it again, for 24 hours:\n\n  {key}\n\n\
+             A vendor that issues keys of its own never signs with this one: import such a key with --key-file.\n"
         )?;
     }
     Ok(())

@@ -289,7 +289,10 @@ impl Scheme {
             (KeyDecoding::Utf8, "") => "the text as shown".to_owned(),
             (KeyDecoding::Utf8, prefix) => format!("the text as shown, \"{prefix}\" included"),
             (KeyDecoding::Hex, _) => "hexadecimal, decoded to bytes".to_owned(),
-            (KeyDecoding::Base64, prefix) => format!("base64 after \"{prefix}\", decoded to bytes"),
+            (KeyDecoding::Base64, "") => "base64, decoded to bytes".to_owned(),
+            (KeyDecoding::Base64, prefix) => {
+                format!("base64 after \"{prefix}\", which may be left out, decoded to bytes")
+            }
             (KeyDecoding::Base64OrUtf8, prefix) => {
                 format!("base64 after \"{prefix}\", decoded to bytes, else the text as shown")
             }

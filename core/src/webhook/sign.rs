@@ -51,7 +51,7 @@ pub enum SignDeliveryError {
     #[error("a JSON object: the scheme writes into the body")]
     Body,
     /// The scheme signs a header or field that the delivery lacks.
-    #[error("the headers and fields that the scheme signs")]
+    #[error("a header or field that the scheme signs or reads is missing, such as Content-Type")]
     Incomplete,
 }
 
