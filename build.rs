@@ -12,7 +12,8 @@ const FILES: [&str; 3] = [
 ];
 
 /// Messages that carry a key, a proof or a body: `proto/redact.rs` gives them a Debug that shows none of it.
-const REDACTED: [&str; 11] = [
+const REDACTED: [&str; 12] = [
+    "CreateSchemeRequest",
     "Handshake",
     "Header",
     "SignRequest",

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use crate::v1::{
-    CreateSecretRequest, CreateSecretResponse, Handshake, Header, RotateSecretRequest,
-    RotateSecretResponse, SignRequest, SignResponse, VerifyRequest, VerifyWebhookRequest,
-    WebhookToSign, rotate_secret_request, sign_request, verify_request, verify_webhook_request,
+    CreateSchemeRequest, CreateSecretRequest, CreateSecretResponse, Handshake, Header,
+    RotateSecretRequest, RotateSecretResponse, SignRequest, SignResponse, VerifyRequest,
+    VerifyWebhookRequest, WebhookToSign, rotate_secret_request, sign_request, verify_request,
+    verify_webhook_request,
 };
 
 /// Shows the listed fields of a message and hides the others behind `..`.
@@ -23,6 +24,7 @@ macro_rules! redacted_debug {
 }
 
 redacted_debug! {
+    CreateSchemeRequest { validate_only }
     Handshake { name, status }
     Header { name }
     SignRequest { secret, ttl }
