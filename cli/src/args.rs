@@ -24,7 +24,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Start here:
-  countersign dev              a server to try, with a demo secret for every scheme
+  countersign dev              a server to try, with demo secrets of well-known vendors
   countersign scheme list      what can be signed and verified
 
 With the demo server running:

@@ -24,7 +24,8 @@ const WIDTH: usize = 100;
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign explain acme/stripe --headers-file headers.txt --body-file body.json
-  countersign explain acme/twilio -H 'X-Twilio-Signature: 00' --body-file form --url https://example.com/in
+  countersign explain acme/twilio -H 'X-Twilio-Signature: 00' \\
+    --body-file form --url https://example.com/in
   countersign explain acme/chat --id user-42 --hash 5f2c...
   countersign explain acme/jwt --jwt-file token.txt
 Give the request exactly as it was captured: with a body it is a webhook delivery, without one an identity.

@@ -74,7 +74,8 @@ enum SchemeCommand {
 
 const CREATE_HELP: &str = "\
 Examples:
-  countersign scheme show github.webhook --definition > acme.toml
+  countersign scheme show github.webhook --definition |
+    sed 's/^vendor = .*/vendor = \"acme\"/' > acme.toml
   countersign scheme lint acme.toml
   countersign scheme create acme.toml";
 

@@ -39,7 +39,9 @@ Try your own receiver, first with a good delivery, then with faulty ones that it
   countersign webhook sign demo/github-webhook --body '{}' --fault flip-signature --format curl
 
 Where the vendor signs method and URL, give both as it knows them:
-  countersign webhook sign demo/hubspot-webhook --body '{}' --method POST --url https://example.com/hook
+  countersign secret create acme/hubspot --scheme hubspot.webhook
+  countersign webhook sign acme/hubspot --body '{}' --method POST \\
+    --url https://example.com/hook
 
 Exits with 0 if the delivery was made, with --send if the receiver answered 2xx to each; 1 if it did not.")]
 pub(crate) struct SignArgs {

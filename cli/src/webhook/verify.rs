@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     input::{BodyArgs, HeaderArgs},
     json,
-    render::{fields, word},
+    render::{fields, plain, word},
 };
 
 #[derive(Args)]
@@ -22,7 +22,9 @@ use crate::{
   countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
   countersign webhook sign acme/stripe --body '{}' |
     countersign webhook verify acme/stripe --headers-file - --body '{}'
-Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not.")]
+A handshake, by which a vendor asks whether the endpoint is yours, is shown with the response to send.
+Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not; a handshake
+that its vendor does not sign exits with 1 too.")]
 pub(crate) struct VerifyArgs {
     /// Name of the secret
     secret: String,
@@ -107,18 +109,26 @@ fn print(verdict: &WebhookVerdict, out: &mut dyn Write) -> anyhow::Result<()> {
                 "proven fields",
                 Some(verdict.proven_fields.join(", ")).filter(|fields| !fields.is_empty()),
             ),
-            ("handshake", verdict.handshake.as_ref().map(describe)),
         ],
-    )
+    )?;
+    verdict
+        .handshake
+        .as_ref()
+        .map_or(Ok(()), |handshake| print_handshake(handshake, out))
 }
 
-/// The response that a handshake wants, in one line.
-fn describe(handshake: &Handshake) -> String {
-    let Handshake {
-        name, status, body, ..
-    } = handshake;
-    match String::from_utf8_lossy(body) {
-        body if body.is_empty() => format!("{name}: answer {status}"),
-        body => format!("{name}: answer {status} with {body}"),
+/// The response that a handshake wants, whole: of some vendors a header is all of the answer.
+fn print_handshake(handshake: &Handshake, out: &mut dyn Write) -> anyhow::Result<()> {
+    let answer = format!("{}: answer {}", handshake.name, handshake.status);
+    fields(out, [("handshake", Some(answer))])?;
+    for (name, value) in &handshake.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        writeln!(out, "  header {name}: {}", plain(&value))?;
     }
+    match String::from_utf8_lossy(&handshake.body) {
+        body if body.is_empty() => writeln!(out, "  body (none)")?,
+        body => writeln!(out, "  body {}", plain(&body))?,
+    }
+    let advice = "send exactly this response; there is no event to process";
+    fields(out, [("what to do", Some(advice.to_owned()))])
 }
