@@ -60,7 +60,7 @@ class Secrets:
 
     def of(self, vendor: Vendor, number: int = 1) -> Secret:
         """One of the vendor's secrets. Each number has a key of its own."""
-        name = f"oracle/{vendor.name}-{number}"
+        name = f"oracle/{vendor.scheme}/{vendor.name}-{number}"
         if name not in self._made:
             self._made[name] = self._create(vendor, name)
         return self._made[name]
