@@ -5,14 +5,17 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 6] = [
+    "countersign/v1/audit.proto",
+    "countersign/v1/backup.proto",
     "countersign/v1/countersign.proto",
     "countersign/v1/scheme.proto",
     "countersign/v1/secret.proto",
+    "countersign/v1/token.proto",
 ];
 
 /// Messages that carry a key, a proof or a body: `proto/redact.rs` gives them a Debug that shows none of it.
-const REDACTED: [&str; 12] = [
+const REDACTED: [&str; 14] = [
     "CreateSchemeRequest",
     "Handshake",
     "Header",
@@ -25,6 +28,8 @@ const REDACTED: [&str; 12] = [
     "CreateSecretResponse",
     "RotateSecretRequest",
     "RotateSecretResponse",
+    "CreateTokenResponse",
+    "CreateBackupResponse",
 ];
 
 /// Oneofs that carry the same, as paths within their module.

@@ -4,10 +4,10 @@
 use std::fmt;
 
 use crate::v1::{
-    CreateSchemeRequest, CreateSecretRequest, CreateSecretResponse, Handshake, Header,
-    RotateSecretRequest, RotateSecretResponse, SignRequest, SignResponse, VerifyRequest,
-    VerifyWebhookRequest, WebhookToSign, rotate_secret_request, sign_request, verify_request,
-    verify_webhook_request,
+    CreateBackupResponse, CreateSchemeRequest, CreateSecretRequest, CreateSecretResponse,
+    CreateTokenResponse, Handshake, Header, RotateSecretRequest, RotateSecretResponse, SignRequest,
+    SignResponse, VerifyRequest, VerifyWebhookRequest, WebhookToSign, rotate_secret_request,
+    sign_request, verify_request, verify_webhook_request,
 };
 
 /// Shows the listed fields of a message and hides the others behind `..`.
@@ -36,6 +36,8 @@ redacted_debug! {
     CreateSecretResponse { secret, version }
     RotateSecretRequest { name, ending, expected_version, stage, validate_only }
     RotateSecretResponse { secret, version }
+    CreateTokenResponse { token }
+    CreateBackupResponse { }
 }
 
 impl fmt::Debug for sign_request::Input {

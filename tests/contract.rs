@@ -380,6 +380,19 @@ fn a15_no_message_shows_a_key_a_proof_or_a_body_in_debug() {
                 ..Default::default()
             }
         ),
+        format!(
+            "{:?}",
+            v1::CreateTokenResponse {
+                bearer_token: text(),
+                ..Default::default()
+            }
+        ),
+        format!(
+            "{:?}",
+            v1::CreateBackupResponse {
+                data: CANARY.into(),
+            }
+        ),
     ];
     for shown in shown {
         assert!(!shown.contains(CANARY), "{shown}");

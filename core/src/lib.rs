@@ -1,6 +1,7 @@
 //! What Countersign decides, and nothing about how it is asked: schemes, tokens, webhooks, verdicts and the rotation
 //! state machine. No IO, no clock, no randomness, no async, no wire types; time and random bytes are arguments.
 
+pub mod access;
 pub mod catalogue;
 pub mod conformance;
 pub mod encoding;
