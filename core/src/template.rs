@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use crate::{Key, Reason};
 
 /// The most parts a template may have; it lets a check hash them without allocating.
@@ -209,7 +211,7 @@ impl Template {
         let next = self.parts.get(index + 1);
         let next = next.filter(|next| segment.is_some() && next.segment == segment);
         next.is_some_and(|next| match &next.piece {
-            Piece::Literal(end) => value.windows(end.len()).any(|part| part == end.as_bytes()),
+            Piece::Literal(end) => memmem::find(value, end.as_bytes()).is_some(),
             Piece::Variable(..) => false,
         })
     }

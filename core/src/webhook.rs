@@ -22,7 +22,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 pub use freshness::{Freshness, TimestampForm};
+pub(crate) use handshake::Obstacle;
 pub use handshake::{Handshake, HandshakeResponse};
+pub(crate) use headers::branded;
 pub use headers::{Header, Headers};
 pub use jws::JwsRules;
 pub use proven::{Proven, ProvenPart};
@@ -38,7 +40,9 @@ use crate::{
     key::Tag,
     template::{Piece, Template, Text, Variable, is_id_byte},
 };
+pub(crate) use reader::FORM;
 use reader::{Claims, Reader};
+pub(crate) use steps::query;
 
 /// The most signatures that one delivery may carry.
 pub const MAX_SIGNATURES: usize = 16;
@@ -124,6 +128,18 @@ impl WebhookRules {
         fitting
             .filter(|handshake| handshake.signed == key.is_some())
             .find_map(|handshake| handshake.answer(delivery, parameters, key))
+    }
+
+    /// The unsigned handshake that a delivery nearly is, by its name, and what keeps it from being one.
+    pub(crate) fn nearly_handshake(
+        &self,
+        delivery: Delivery<'_>,
+        parameters: &BTreeMap<String, String>,
+    ) -> Option<(&str, Obstacle)> {
+        let unsigned = self.handshakes.iter().filter(|it| !it.signed);
+        let mut near = unsigned.filter_map(|it| Some((it, it.obstacle(delivery, parameters)?)));
+        near.next()
+            .map(|(it, obstacle)| (it.name.as_str(), obstacle))
     }
 }
 

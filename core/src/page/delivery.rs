@@ -5,7 +5,7 @@ use crate::{
     key::Algorithm,
     template::{Piece, Step, Template, Variable},
     webhook::{
-        JwsRules, Place, ProofRules, ProvenPart, SignaturePlace, TextRules, TimestampForm,
+        self, JwsRules, Place, ProofRules, ProvenPart, SignaturePlace, TextRules, TimestampForm,
         TimestampPlace, WebhookRules,
     },
 };
@@ -150,7 +150,8 @@ fn signature(rules: &TextRules) -> Vec<String> {
 /// The header under each brand.
 fn branded(rules: &TextRules, header: &str) -> String {
     let brands = rules.header_prefixes.iter();
-    let each = brands.map(|brand| code(&format!("{brand}{header}")));
+    let (name, rest) = header.split_at(header.find(':').unwrap_or(header.len()));
+    let each = brands.map(|brand| code(&(webhook::branded(brand, name) + rest)));
     each.collect::<Vec<_>>().join(" or ")
 }
 

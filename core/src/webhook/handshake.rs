@@ -1,13 +1,16 @@
 //! Handshakes: a vendor's question whether an endpoint is its owner's, and the response that says yes.
 
+mod condition;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use subtle::ConstantTimeEq;
 
 use super::{Delivery, reader::Reader, steps};
 use crate::{Key, template::Variable};
+use condition::Condition;
+pub(crate) use condition::Obstacle;
 
 /// Longest value that a response repeats, in bytes.
 const MAX_ECHO_BYTES: usize = 1024;
@@ -46,16 +49,6 @@ impl fmt::Debug for HandshakeResponse {
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
-}
-
-/// What must hold of a delivery; all that is given. `*` stands for any value that is not empty.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Condition {
-    method: Option<String>,
-    header: BTreeMap<String, String>,
-    query: BTreeMap<String, String>,
-    json: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -150,33 +143,29 @@ impl Handshake {
     /// Whether it is recognised by the HTTP method or the URL.
     #[must_use]
     pub fn needs_method_or_url(&self) -> bool {
-        self.when.method.is_some() || !self.when.query.is_empty()
+        self.when.needs_method_or_url()
     }
 
     /// How it is recognised and answered, in words.
     #[must_use]
     pub fn describe(&self) -> String {
-        let when = &self.when;
-        let each = |what: &'static str, fields: &BTreeMap<String, String>| -> Vec<String> {
-            let line = |(name, value): (&String, &String)| match value.as_str() {
-                "*" => format!("{what} `{name}`"),
-                value => format!("{what} `{name}` = `{value}`"),
-            };
-            fields.iter().map(line).collect()
-        };
-        let method = when.method.iter().map(|method| format!("method {method}"));
-        let conditions: Vec<String> = method
-            .chain(each("header", &when.header))
-            .chain(each("query", &when.query))
-            .chain(each("JSON", &when.json))
-            .collect();
         let signed = if self.signed { "signed" } else { "not signed" };
         format!(
             "{} ({signed}): {}; answered with {}",
             self.name,
-            conditions.join(", "),
+            self.when.describe(),
             self.respond.describe()
         )
+    }
+
+    /// What keeps a delivery from being this handshake, if it asks the question and one thing is wrong with it.
+    pub(super) fn obstacle(
+        &self,
+        delivery: Delivery<'_>,
+        parameters: &BTreeMap<String, String>,
+    ) -> Option<Obstacle> {
+        let reader = Reader::new(delivery, "", parameters);
+        self.when.obstacle(&reader, parameters)
     }
 
     /// The response, if the delivery is this handshake. `key` is the one that verified it, if one did.
@@ -216,45 +205,6 @@ impl Handshake {
             headers,
             body,
         })
-    }
-}
-
-impl Condition {
-    fn is_anything(&self) -> bool {
-        self.method.is_none()
-            && self.header.is_empty()
-            && self.query.is_empty()
-            && self.json.is_empty()
-    }
-
-    fn holds(&self, reader: &Reader<'_>, parameters: &BTreeMap<String, String>) -> bool {
-        let delivery = reader.delivery;
-        let is = |expected: &String, value: &str| {
-            let parameter = expected
-                .strip_prefix("{parameter:")
-                .and_then(|rest| rest.strip_suffix('}'));
-            match (expected.as_str(), parameter) {
-                ("*", _) => !value.is_empty(),
-                (_, Some(name)) => parameters
-                    .get(name)
-                    .is_some_and(|own| bool::from(own.as_bytes().ct_eq(value.as_bytes()))),
-                (expected, None) => expected == value,
-            }
-        };
-        let method = self.method.as_ref();
-        method.is_none_or(|method| method.eq_ignore_ascii_case(delivery.method))
-            && self.header.iter().all(|(name, expected)| {
-                let value = delivery.headers.find("", name).ok().flatten();
-                value.is_some_and(|value| is(expected, value))
-            })
-            && self.query.iter().all(|(name, expected)| {
-                let value = steps::query(delivery.url, name).ok().flatten();
-                value.is_some_and(|value| is(expected, &value))
-            })
-            && self.json.iter().all(|(pointer, expected)| {
-                let value = reader.json(pointer).ok().flatten();
-                value.is_some_and(|value| is(expected, &value))
-            })
     }
 }
 

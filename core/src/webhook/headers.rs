@@ -43,6 +43,15 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// The name of a header under a brand, as its vendor writes it: a brand in lower case has the whole name so.
+pub(crate) fn branded(brand: &str, name: &str) -> String {
+    let is_lower = !brand.is_empty() && brand == brand.to_ascii_lowercase();
+    match is_lower {
+        true => format!("{brand}{}", name.to_ascii_lowercase()),
+        false => format!("{brand}{name}"),
+    }
+}
+
 impl Header<'_> {
     fn is(&self, prefix: &str, name: &str) -> bool {
         self.name.len() == prefix.len() + name.len()

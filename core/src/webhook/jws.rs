@@ -17,8 +17,9 @@ use crate::{
     token::{Compact, Header, json},
 };
 
-/// How far the sender's clock may be ahead of ours.
-const SKEW: Duration = Duration::from_secs(5);
+/// How far the sender's clock may be ahead of ours, in seconds.
+const SKEW_SECS: i64 = 5;
+const SKEW: Duration = Duration::from_secs(SKEW_SECS.unsigned_abs());
 
 /// A token in a header.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,7 +34,7 @@ pub struct JwsRules {
     pub algorithm: JwsAlgorithm,
     /// The claim with the SHA-256 of the body in hexadecimal; without one the body is not proven.
     pub body_hash_claim: Option<String>,
-    /// How old a token may be by its `iat`; an `exp` that is there is honoured with it and without it.
+    /// How old a token may be by its `iat`; an `exp` or `nbf` that is there is honoured with it and without it.
     #[serde(rename = "issued_at_window_secs", deserialize_with = "secs", default)]
     pub issued_at_window: Option<Duration>,
 }
@@ -83,6 +84,14 @@ impl JwsRules {
     pub(super) fn window(&self) -> Option<Window> {
         self.issued_at_window
             .map(|past| Window { past, future: SKEW })
+    }
+
+    /// When the token of a delivery begins, whoever wrote that; the beginning of time if it does not say.
+    pub(super) fn begins(&self, delivery: Delivery<'_>) -> Option<Timestamp> {
+        let value = delivery.headers.find("", &self.header).ok()??;
+        let compact = Compact::parse(value.strip_prefix(&self.prefix)?).ok()?;
+        let start = json::object(&compact.payload)?.get("nbf")?.as_i64()?;
+        Some(Timestamp::from_unix_secs(start))
     }
 
     pub(super) fn proven(&self) -> Proven {
@@ -156,6 +165,12 @@ impl JwsRules {
             let end = seconds(end).ok_or(Reason::ClaimInvalid)?;
             if terms.now.unix_secs() >= end {
                 return Err(Reason::TokenExpired);
+            }
+        }
+        if let Some(start) = claim("nbf") {
+            let start = start.as_i64().ok_or(Reason::ClaimInvalid)?;
+            if start > terms.now.unix_secs().saturating_add(SKEW_SECS) {
+                return Err(Reason::TokenNotYetValid);
             }
         }
         if self.issued_at_window.is_none() {

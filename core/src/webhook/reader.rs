@@ -19,7 +19,8 @@ use crate::{
 /// Deepest nesting of a JSON body that values are read from.
 const MAX_DEPTH: u8 = 64;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The type of a form.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A delivery and what was found in it.
 pub(super) struct Reader<'a> {
@@ -28,6 +29,10 @@ pub(super) struct Reader<'a> {
     /// The brand of its headers.
     pub(super) brand: &'a str,
     json: OnceCell<Option<Value>>,
+    /// What steps make of the body: once, however many texts ask for it.
+    unpacked: OnceCell<Result<Cow<'a, [u8]>, Reason>>,
+    compact: OnceCell<Cow<'a, [u8]>>,
+    sorted_form: OnceCell<String>,
 }
 
 /// The parts that a signature may cover beside body and URL, located but not yet proven.
@@ -48,6 +53,9 @@ impl<'a> Reader<'a> {
             parameters,
             brand,
             json: OnceCell::new(),
+            unpacked: OnceCell::new(),
+            compact: OnceCell::new(),
+            sorted_form: OnceCell::new(),
         }
     }
 
@@ -210,7 +218,7 @@ impl<'a> Reader<'a> {
         step: Option<Step>,
     ) -> Result<Option<Cow<'s, [u8]>>, Reason> {
         let text = match variable {
-            Variable::Body => return steps::body(self.delivery.body, step).map(Some),
+            Variable::Body => return self.body(step).map(|body| Some(Cow::Borrowed(body))),
             Variable::Timestamp => claims.timestamp.as_deref().map(Cow::Borrowed),
             Variable::Id => claims.id.as_deref().map(Cow::Borrowed),
             Variable::Method => Some(Cow::Borrowed(self.delivery.method)),
@@ -250,11 +258,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn sorted_form(&self) -> Result<Cow<'a, str>, Reason> {
-        Ok(match self.is_form()? {
-            true => Cow::Owned(steps::sorted_form(self.delivery.body)),
-            false => Cow::Borrowed(""),
-        })
+    fn body(&self, step: Option<Step>) -> Result<&[u8], Reason> {
+        let body = self.delivery.body;
+        match step {
+            Some(Step::Gunzip) => {
+                let unpacked = self.unpacked.get_or_init(|| steps::gunzip(body));
+                unpacked.as_deref().map_err(|reason| *reason)
+            }
+            Some(Step::JsonCompact) => Ok(self.compact.get_or_init(|| steps::json_compact(body))),
+            _ => Ok(body),
+        }
+    }
+
+    fn sorted_form(&self) -> Result<Cow<'_, str>, Reason> {
+        let body = self.delivery.body;
+        let sorted = || self.sorted_form.get_or_init(|| steps::sorted_form(body));
+        Ok(Cow::Borrowed(if self.is_form()? { sorted() } else { "" }))
     }
 
     /// The listed headers as `name:value` in the order of their names, joined by `;`.
@@ -290,5 +309,47 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
         Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::webhook::{Header, Headers};
+
+    #[test]
+    fn what_is_made_of_a_body_is_made_once() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(b"{ }").unwrap();
+        let packed = packed.finish().unwrap();
+        let form = Header {
+            name: "content-type",
+            value: FORM,
+        };
+        let headers = [form];
+        let parameters = BTreeMap::new();
+        let reader = |body| {
+            let delivery = Delivery {
+                headers: Headers(&headers),
+                body,
+                method: "",
+                url: "",
+            };
+            Reader::new(delivery, "", &parameters)
+        };
+        let unpacked = reader(packed.as_slice());
+        let spaced = reader(b"{ }");
+        let sorted = reader(b"b=2&a=1");
+        let made = || {
+            [
+                unpacked.body(Some(Step::Gunzip)).unwrap().as_ptr(),
+                spaced.body(Some(Step::JsonCompact)).unwrap().as_ptr(),
+                sorted.sorted_form().unwrap().as_ptr(),
+            ]
+        };
+        assert_eq!(made(), made());
+        assert_eq!(&*sorted.sorted_form().unwrap(), "a1b2");
     }
 }

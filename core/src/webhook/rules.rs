@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    Delivery, branded,
     freshness::{Freshness, TimestampForm},
     handshake::Handshake,
     jws::JwsRules,
@@ -12,7 +13,7 @@ use super::{
     steps,
 };
 use crate::{
-    Reason,
+    Reason, Timestamp,
     encoding::Encoding,
     key::Algorithm,
     policy::TimestampUnit,
@@ -283,6 +284,13 @@ impl WebhookRules {
         bare.next().map(|step| steps::body(body, step)).transpose()
     }
 
+    /// Whether it does more with a body than to hash it.
+    pub(crate) fn reads_the_body(&self) -> bool {
+        let reads_json = |text: &TextRules| text.any_variable(|it| matches!(it, Variable::Json(_)));
+        let text = self.text();
+        self.unpacks() || text.is_some_and(|text| text.reads_forms() || reads_json(text))
+    }
+
     /// Whether it unpacks a body to check it.
     pub(crate) fn unpacks(&self) -> bool {
         let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
@@ -293,7 +301,7 @@ impl WebhookRules {
     /// How many bytes a scheme that unpacks makes of a body: a few of gzip may be megabytes.
     pub(crate) fn unpacked_bytes(body: &[u8]) -> usize {
         let unpacked = steps::body(body, Some(Step::Gunzip));
-        unpacked.map_or(steps::MAX_UNPACKED_BYTES, |it| it.len())
+        unpacked.map_or_else(|_| steps::max_unpacked(body), |it| it.len())
     }
 
     /// Whether a text could be what a delivery's signature covers.
@@ -301,6 +309,16 @@ impl WebhookRules {
     pub fn may_sign(&self, text: &[u8]) -> bool {
         let texts = self.text().map_or(&[][..], |rules| &rules.signed_text);
         texts.iter().any(|template| template.may_be(text))
+    }
+
+    /// A time at which the token of a delivery has begun and, unless it never holds, not ended: for a search that looks
+    /// at signatures alone and decides nothing. A signed text begins at any time.
+    pub(crate) fn begins(&self, delivery: Delivery<'_>) -> Timestamp {
+        let begins = match &self.proof {
+            ProofRules::Text(_) => None,
+            ProofRules::Jws(rules) => rules.begins(delivery),
+        };
+        begins.unwrap_or(Timestamp::from_unix_secs(0))
     }
 
     /// The names of the headers that Sign writes and Verify reads, under the first brand.
@@ -332,6 +350,19 @@ impl TextRules {
             .iter()
             .flat_map(Template::variables)
             .any(is)
+    }
+
+    /// Whether it matters whether a body is a form, which its Content-Type says.
+    pub(crate) fn reads_forms(&self) -> bool {
+        let timestamp = self.timestamp.as_ref().map(|rule| &rule.place);
+        self.body_hash_query.is_some()
+            || self.any_variable(|it| *it == Variable::SortedForm)
+            || matches!(self.signature, SignaturePlace::Body { form: Some(_), .. })
+            || matches!(self.id, Some(Place::Body { form: Some(_), .. }))
+            || matches!(
+                timestamp,
+                Some(TimestampPlace::Own(Place::Body { form: Some(_), .. }))
+            )
     }
 
     /// Whether the timestamp is read from a body whose signature has held, and not from what is signed beside it.
@@ -390,6 +421,6 @@ impl TextRules {
 
     pub(crate) fn branded(&self, name: &str) -> String {
         let prefix = self.header_prefixes.first().map_or("", String::as_str);
-        format!("{prefix}{name}")
+        branded(prefix, name)
     }
 }

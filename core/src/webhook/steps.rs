@@ -9,7 +9,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::{Reason, template::Step};
 
 /// The largest body that unpacking may give, in bytes.
-pub(super) const MAX_UNPACKED_BYTES: usize = 8 << 20;
+const MAX_UNPACKED_BYTES: usize = 4 << 20;
+
+/// How many times its own size a body may unpack to, where that is more than a small body has. Events are text, which
+/// packs to a tenth; a bomb packs to a thousandth.
+const MAX_RATIO: usize = 32;
+
+/// What any body may unpack to, in bytes.
+const SMALL_BYTES: usize = 64 << 10;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -48,18 +55,30 @@ pub(super) fn body(body: &[u8], step: Option<Step>) -> Result<Cow<'_, [u8]>, Rea
     }
 }
 
+/// How many bytes a body may unpack to: unpacking is work for whoever sends it, signed or not.
+pub(super) fn max_unpacked(body: &[u8]) -> usize {
+    let by_ratio = body.len().saturating_mul(MAX_RATIO);
+    by_ratio.clamp(SMALL_BYTES, MAX_UNPACKED_BYTES)
+}
+
 /// A body that is gzip, unpacked; any other as it is.
-fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+pub(super) fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
     if !body.starts_with(&GZIP_MAGIC) {
         return Ok(Cow::Borrowed(body));
     }
+    let max = max_unpacked(body);
+    // The last four bytes say how long it will be (RFC 1952 §2.3.1). Whoever lies there is stopped on the way.
+    let stated = body.last_chunk().map(|size| u32::from_le_bytes(*size));
+    if stated.is_some_and(|size| usize::try_from(size).unwrap_or(usize::MAX) > max) {
+        return Err(Reason::BodyMalformed);
+    }
     let mut unpacked = Vec::new();
-    let limit = u64::try_from(MAX_UNPACKED_BYTES).unwrap_or(u64::MAX);
+    let limit = u64::try_from(max).unwrap_or(u64::MAX);
     MultiGzDecoder::new(body)
         .take(limit + 1)
         .read_to_end(&mut unpacked)
         .map_err(|_| Reason::BodyMalformed)?;
-    if unpacked.len() > MAX_UNPACKED_BYTES {
+    if unpacked.len() > max {
         return Err(Reason::BodyMalformed);
     }
     Ok(Cow::Owned(unpacked))
@@ -67,7 +86,7 @@ fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
 
 /// JSON without the white space between its tokens. Text in quotes stays to the byte, whatever it is, and so does a body
 /// that is no object or array: white space means something elsewhere.
-fn json_compact(body: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn json_compact(body: &[u8]) -> Cow<'_, [u8]> {
     if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Cow::Borrowed(body);
     }
@@ -135,7 +154,7 @@ pub(super) fn encode(path: &str) -> String {
 ///
 /// # Errors
 /// [`Reason::HeaderAmbiguous`] when it stands twice.
-pub(super) fn query<'u>(url: &'u str, name: &str) -> Result<Option<Cow<'u, str>>, Reason> {
+pub(crate) fn query<'u>(url: &'u str, name: &str) -> Result<Option<Cow<'u, str>>, Reason> {
     let query = path(url).split_once('?').map_or("", |(_, query)| query);
     one(form_urlencoded::parse(query.as_bytes()), name)
 }
@@ -177,19 +196,33 @@ mod tests {
 
     #[test]
     fn gzip_is_unpacked_up_to_a_limit_and_other_bodies_stay() {
-        let packed = |body: &[u8]| {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(body).unwrap();
-            encoder.finish().unwrap()
-        };
         assert_eq!(&*gunzip(&packed(b"{}")).unwrap(), b"{}");
         assert_eq!(&*gunzip(b"{}").unwrap(), b"{}");
         let cut = &packed(b"a longer body")[..20];
         assert_eq!(gunzip(cut), Err(Reason::BodyMalformed));
-        let bomb = packed(&vec![0; MAX_UNPACKED_BYTES + 1]);
-        assert!(bomb.len() < 100_000);
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_a_multiple_of_its_size() {
+        let mut small = packed(&vec![b'a'; SMALL_BYTES]);
+        assert!(small.len() < 1000);
+        assert_eq!(gunzip(&small).unwrap().len(), SMALL_BYTES);
+        let mut bomb = packed(&vec![b'a'; SMALL_BYTES + 1]);
         assert_eq!(gunzip(&bomb), Err(Reason::BodyMalformed));
+        // Whatever it says of its own length, and in however many parts it comes.
+        let at = bomb.len() - 4;
+        bomb[at..].fill(0);
+        assert_eq!(gunzip(&bomb), Err(Reason::BodyMalformed));
+        small.extend_from_slice(&small.clone());
+        assert_eq!(gunzip(&small), Err(Reason::BodyMalformed));
+        assert_eq!(max_unpacked(&[0; 4096]), 4096 * MAX_RATIO);
+        assert_eq!(max_unpacked(&vec![0; 1 << 20]), MAX_UNPACKED_BYTES);
+    }
+
+    fn packed(body: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[test]

@@ -88,6 +88,11 @@ impl TextRules {
         Some(text.into_owned())
     }
 
+    /// Whether the body is a form, if the delivery says what it is.
+    pub(crate) fn is_form(&self, delivery: Delivery<'_>) -> Option<bool> {
+        Reader::new(delivery, "", &BTreeMap::new()).is_form().ok()
+    }
+
     fn trace<'k>(
         &self,
         delivery: Delivery<'_>,
@@ -271,9 +276,10 @@ fn step_of(reason: Reason) -> Step {
         Reason::NoLiveVersion => Step::LiveVersions,
         Reason::SignatureMismatch => Step::Signature,
         Reason::ClaimMissing | Reason::ClaimInvalid => Step::Claims,
-        Reason::TokenExpired | Reason::TimestampTooOld | Reason::TimestampInFuture => {
-            Step::Freshness
-        }
+        Reason::TokenExpired
+        | Reason::TokenNotYetValid
+        | Reason::TimestampTooOld
+        | Reason::TimestampInFuture => Step::Freshness,
         _ => Step::Form,
     }
 }
