@@ -18,6 +18,7 @@ mod hashes;
 mod identity;
 mod json_text;
 mod keys;
+mod needed;
 mod repairs;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,9 @@ pub use identity::explain_identity;
 
 /// The most causes that are named.
 pub const MAX_CAUSES: usize = 5;
+
+/// The most of a vendor's traps that stand with one cause: more of them hide it.
+const MAX_TRAPS: usize = 2;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,19 +165,21 @@ fn wrong_secret(other: &Secret, version: u32) -> Cause {
 fn no_near_miss(secret: &Secret, reason: Option<Reason>) -> Cause {
     let nothing = match reason {
         Some(Reason::NoLiveVersion) => {
-            "The secret has no version that may verify, and no ended one signed this."
+            "The secret has no version that may verify, and no ended one signed this.".to_owned()
         }
-        _ => {
-            "Nothing close to it was found: it is forged, or signed with a key that is not here, or changed in a way \
-             that nobody thought of."
-        }
+        _ => format!(
+            "Nothing close to it was found: it was signed with a key that is not among the secrets of namespace {}, or \
+             is forged, or was changed in a way that nobody thought of.",
+            secret.name.namespace()
+        ),
     };
     with_traps(Cause::new(CauseCode::NoNearMiss, nothing), secret)
 }
 
-/// With what is known of the vendor's users.
+/// With what is known of the vendor's users, of which a scheme names the worst first.
 fn with_traps(cause: Cause, secret: &Secret) -> Cause {
-    match secret.scheme.traps.join(" ") {
+    let traps = &secret.scheme.traps;
+    match traps[..traps.len().min(MAX_TRAPS)].join(" ") {
         traps if traps.is_empty() => cause,
         traps => cause.and(&format!("Where users of this vendor go wrong: {traps}")),
     }

@@ -19,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::{Identity, Key, Reason, Timestamp, key::TAG_BYTES};
+pub(crate) use claims::is_subject;
 pub(crate) use jws::{Compact, Header};
 pub use rules::{Exp, Kid, RulesError, TokenRules};
 pub use sign::{SignTokenError, sign};

@@ -74,6 +74,19 @@ impl Cause {
         }
     }
 
+    /// A cause with a fix of its own.
+    pub(super) fn with_fix(
+        code: CauseCode,
+        summary: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            summary: summary.into(),
+            fix: fix.into(),
+        }
+    }
+
     /// The same with more to do.
     pub(super) fn and(mut self, advice: &str) -> Self {
         self.fix.push(' ');
@@ -186,8 +199,9 @@ impl CauseCode {
                  that the signer used."
             }
             Self::NoNearMiss => {
-                "Take it for forged unless the signer is yours. If it should hold, compare the key and the exact bytes \
-                 on both sides."
+                "First compare the key with the one that the signer has: the vendor's dashboard, for the very endpoint \
+                 and environment that sends, or the host's settings. Then compare the exact bytes. If the signer is \
+                 none of yours, take it for forged."
             }
             Self::Handshake => {
                 "Answer it with the response that VerifyWebhook gives; there is no event to process."

@@ -1,6 +1,6 @@
 //! The steps of the check of a delivery, in words.
 
-use super::{Check, CheckOutcome, Known, bodies::Bodies, encodings, envelopes, times};
+use super::{Check, CheckOutcome, Known, bodies::Bodies, encodings, envelopes, needed, times};
 use crate::{
     Key, Reason, Secret, Timestamp,
     key::Algorithm,
@@ -119,7 +119,7 @@ impl Seen<'_> {
     /// The name of a step, and what it expects.
     fn name(&self, step: Step) -> (&'static str, String) {
         match step {
-            Step::Place => ("signature header", self.place()),
+            Step::Place => ("signature header", needed::signature_place(self.rules)),
             Step::Form => ("signature form", self.form()),
             Step::RequiredHeaders => ("required headers", self.required_headers()),
             Step::Timestamp => (
@@ -151,6 +151,9 @@ impl Seen<'_> {
             Step::Timestamp => "is there".to_owned(),
             Step::Freshness | Step::LateTimestamp => self.age().unwrap_or(subject),
             Step::Signature => format!("holds: {subject}"),
+            Step::BodyHash if self.is_form() => {
+                "not used for a form, whose parameters are signed themselves".to_owned()
+            }
             _ => subject,
         }
     }
@@ -158,10 +161,10 @@ impl Seen<'_> {
     fn failed(&self, step: Step, reason: Reason, subject: &str) -> String {
         match (step, reason) {
             (Step::LiveVersions, _) => "no version may verify".to_owned(),
-            (Step::Place, Reason::HeaderAmbiguous) => format!("stands more than once: {subject}"),
-            (Step::Place | Step::Timestamp, Reason::HeaderMissing) => {
+            (Step::Place, Reason::HeaderMissing | Reason::SignatureMissing) => {
                 format!("not there: {subject}")
             }
+            (Step::Place, Reason::HeaderAmbiguous) => format!("stands more than once: {subject}"),
             (Step::Form, Reason::SignatureMissing) => {
                 format!("no signature in the scheme's grammar: {subject}")
             }
@@ -175,25 +178,20 @@ impl Seen<'_> {
             (Step::Signature, Reason::SignatureMismatch) => {
                 format!("no live key made it over what arrived: {subject}")
             }
-            (_, Reason::HeaderMissing | Reason::TimestampMissing) => format!("missing: {subject}"),
-            (_, Reason::HeaderAmbiguous) => format!("stands more than once: {subject}"),
+            (_, Reason::HeaderMissing) => {
+                let missing = needed::missing(self.rules, self.delivery);
+                format!("not there: {}", needed::listed(&missing, subject))
+            }
+            (_, Reason::TimestampMissing) => format!("not there: {subject}"),
+            (_, Reason::HeaderAmbiguous) => {
+                let doubled = needed::doubled(self.rules, self.delivery);
+                let what = needed::listed(&doubled, subject);
+                format!("stands more than once: {what}")
+            }
             (_, Reason::BodyMalformed) => {
                 "the body is not the JSON, form or gzip that the scheme reads".to_owned()
             }
             _ => format!("expected {subject}"),
-        }
-    }
-
-    fn place(&self) -> String {
-        match self.rules.text().map(|text| &text.signature) {
-            Some(SignaturePlace::Body { json, form }) => match form {
-                Some(form) => format!("`{json}` of a JSON body, `{form}` of a form"),
-                None => format!("`{json}` of the JSON body"),
-            },
-            _ => {
-                let names = self.rules.header_names();
-                format!("header `{}`", names.last().map_or("", String::as_str))
-            }
         }
     }
 
@@ -247,6 +245,11 @@ impl Seen<'_> {
             _ => "characters",
         };
         format!("there are {} {kind}", value.len())
+    }
+
+    fn is_form(&self) -> bool {
+        let text = self.rules.text();
+        text.and_then(|text| text.is_form(self.delivery)) == Some(true)
     }
 
     fn required_headers(&self) -> String {

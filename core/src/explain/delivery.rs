@@ -1,6 +1,7 @@
 //! The search for what a delivery that does not hold may have been.
 
 mod families;
+mod questions;
 mod shown;
 
 use std::collections::BTreeMap;
@@ -34,10 +35,17 @@ pub fn explain_webhook(
         url: secret.url(delivery.url),
         ..delivery
     };
+    let is_unsigned = matches!(
+        refusal,
+        Some(Reason::HeaderMissing | Reason::SignatureMissing)
+    );
+    if is_unsigned && let Some(explanation) = questions::nearly(secret, rules, delivery) {
+        return Ok(explanation);
+    }
     let mut checks = checks::of_delivery(secret, rules, delivery, refusal, known, now);
     let causes = match refusal {
         None => Vec::new(),
-        Some(Reason::Handshake) => vec![handshake(secret, rules, delivery)],
+        Some(Reason::Handshake) => vec![questions::answered(secret, rules, delivery)],
         Some(Reason::Replayed) => vec![Cause::new(
             CauseCode::Replay,
             "The signature holds, but the delivery was seen before, or is from before the record of deliveries begins, \
@@ -58,17 +66,6 @@ pub fn explain_webhook(
     Ok(Explanation { checks, causes })
 }
 
-fn handshake(secret: &Secret, rules: &WebhookRules, delivery: Delivery<'_>) -> Cause {
-    let parameters = &secret.policy.parameters;
-    let name = rules
-        .handshake(delivery, parameters, None)
-        .map(|it| it.name);
-    let name = name.unwrap_or_default();
-    let summary =
-        format!("It is the vendor's handshake `{name}`, which is not signed, and no event.");
-    Cause::new(CauseCode::Handshake, summary)
-}
-
 /// The causes, and whether the search ended early.
 fn search(
     secret: &Secret,
@@ -84,8 +81,10 @@ fn search(
         return (search.when_it_holds(reason), false);
     }
     let mut found = search.repaired(&own);
+    search.budget.next_family();
     let base = search.best_repair(&own);
-    let headers = repairs::borrowed(base.as_ref().map_or(&own, |(fields, _)| fields));
+    let is_readable = base.is_none();
+    let headers = repairs::borrowed(base.as_ref().unwrap_or(&own));
     search.delivery.headers = Headers(&headers);
     if found.is_none() {
         found = search.families();
@@ -95,7 +94,7 @@ fn search(
     if !causes.is_empty() {
         causes.extend(search.time_cause(false));
     } else {
-        causes = search.without_a_hit(reason, &own);
+        causes = search.without_a_hit(reason, &own, is_readable);
     }
     causes.dedup_by(|a, b| a.code == b.code);
     causes.truncate(MAX_CAUSES);
@@ -167,6 +166,10 @@ impl<'a, 'h> Search<'a, 'h> {
                 CauseCode::TokenTime,
                 "The signature holds, but the token has ended.",
             )),
+            Reason::TokenNotYetValid => Some(Cause::new(
+                CauseCode::TokenTime,
+                "The signature holds, but the token does not begin yet: its `nbf` is still to come.",
+            )),
             Reason::TimestampTooOld | Reason::TimestampInFuture => Some(Cause::new(
                 CauseCode::ClockOrDelay,
                 "The signature holds, but the time in it is too far from now.",
@@ -235,29 +238,34 @@ impl<'a, 'h> Search<'a, 'h> {
     }
 
     /// The first repair after which the signature can at least be looked at, if the delivery needs one.
-    fn best_repair(&self, own: &Fields) -> Option<(Fields, String)> {
-        let is_readable = |fields: &Fields| {
-            let headers = repairs::borrowed(fields);
-            let delivery = Delivery {
-                headers: Headers(&headers),
-                ..self.delivery
-            };
-            let verdict = Candidate {
-                delivery,
-                ..Candidate::of(self)
-            }
-            .verdict(&self.live);
-            matches!(verdict, Ok(_) | Err(Reason::SignatureMismatch))
-        };
+    fn best_repair(&mut self, own: &Fields) -> Option<Fields> {
         let text = self.text()?;
-        if is_readable(own) {
+        if self.is_readable(own) {
             return None;
         }
         let repairs = repairs::repairs(text, own).into_iter();
         repairs
             .filter(|repaired| repaired.digest.is_none())
-            .find(|repaired| is_readable(&repaired.fields))
-            .map(|repaired| (repaired.fields, repaired.what))
+            .map(|repaired| repaired.fields)
+            .find(|fields| self.is_readable(fields))
+    }
+
+    /// Whether nothing but a signature that holds is missing. No key is tried, so nothing is hashed; what the scheme
+    /// unpacks or sorts of the body is done all the same, and counts.
+    fn is_readable(&mut self, fields: &Fields) -> bool {
+        let headers = repairs::borrowed(fields);
+        let candidate = Candidate {
+            delivery: Delivery {
+                headers: Headers(&headers),
+                ..self.delivery
+            },
+            ..Candidate::of(self)
+        };
+        let bytes = match self.rules.reads_the_body() {
+            true => candidate.bytes(),
+            false => 0,
+        };
+        self.budget.spend(bytes, 1, false) && candidate.verdict(&[]) == Err(Reason::NoLiveVersion)
     }
 }
 
@@ -285,22 +293,25 @@ impl<'c> Candidate<'c> {
         let texts = self.rules.text().map_or(1, |text| text.signed_text.len());
         let is_public_key = self.rules.algorithm().is_public_key();
         let digests = texts.max(1) * keys.len();
-        let bytes = match self.rules.unpacks() {
-            true => self.delivery.body.len().max(self.unpacked_bytes),
-            false => self.delivery.body.len(),
-        };
-        if keys.is_empty() || !budget.spend(bytes, digests, is_public_key) {
+        if keys.is_empty() || !budget.spend(self.bytes(), digests, is_public_key) {
             return None;
         }
         self.verdict(keys).ok()
+    }
+
+    /// How long a signed text is, about.
+    fn bytes(&self) -> usize {
+        match self.rules.unpacks() {
+            true => self.delivery.body.len().max(self.unpacked_bytes),
+            false => self.delivery.body.len(),
+        }
     }
 
     fn verdict(&self, keys: &[(u32, &Key)]) -> Result<u32, Reason> {
         let terms = Terms {
             freshness: Freshness::unchecked(),
             parameters: self.parameters,
-            // No token has ended yet.
-            now: Timestamp::from_unix_secs(0),
+            now: self.rules.begins(self.delivery),
         };
         let verdict = self
             .rules

@@ -40,7 +40,7 @@ pub fn explain_identity(
         (Rules::Webhook(_) | Rules::ResourceId(_), _) => return Err(MisfitError::Purpose),
         (Rules::IdentityHash(_), Some(Proof::Token(_)))
         | (Rules::IdentityToken(_), Some(Proof::Hash(_))) => return Err(MisfitError::ProofKind),
-        (_, None) => unproven(),
+        (rules, None) => unproven(rules),
         (Rules::IdentityHash(rules), Some(Proof::Hash(hash))) => {
             hashes::explain(asked, rules, hash)
         }
@@ -54,13 +54,21 @@ pub fn explain_identity(
     Ok(Explanation { checks, causes })
 }
 
-fn unproven() -> (Vec<Check>, Vec<Cause>) {
-    let check = Check::new("proof", CheckOutcome::Fail, "none was sent");
-    let cause = Cause::new(
-        CauseCode::UnsignedDelivery,
-        "No proof was sent, so nothing about this identity is proven.",
+fn unproven(rules: &Rules) -> (Vec<Check>, Vec<Cause>) {
+    let proof = match rules {
+        Rules::IdentityToken(_) => "token",
+        _ => "hash",
+    };
+    let detail = format!("none was sent; the scheme takes a {proof}");
+    let check = Check::new("proof", CheckOutcome::Fail, detail);
+    let summary = format!(
+        "No proof was sent, so nothing about this identity is proven: there is no {proof}."
     );
-    let cause = cause.and("Have the host's backend sign the identity for each session and pass the proof to the widget.");
+    let fix = format!(
+        "Have the host's backend make a {proof} for each session, and send it with the identity. To explain one that \
+         was refused, give it here too."
+    );
+    let cause = Cause::with_fix(CauseCode::UnsignedDelivery, summary, fix);
     (vec![check], vec![cause])
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     key::Algorithm,
-    webhook::{Header, Headers, Place, SignaturePlace, TextRules, TimestampPlace},
+    webhook::{FORM, Header, Headers, Place, SignaturePlace, TextRules, TimestampPlace, branded},
 };
 
 /// The most other headers that are read as if they held the signature.
@@ -18,6 +18,9 @@ const MAX_REFORMED: usize = 48;
 
 /// Digests whose signatures are told apart by their length alone.
 const LENGTHS: std::ops::RangeInclusive<usize> = 20..=72;
+
+/// What says whether a body is a form.
+pub(super) const CONTENT_TYPE: &str = "Content-Type";
 
 /// Owned headers, which a search may change.
 pub(super) type Fields = Vec<(String, String)>;
@@ -63,30 +66,37 @@ pub(super) fn signature_headers(rules: &TextRules, brand: &str) -> Vec<String> {
         SignaturePlace::Numbered { header } => (1..=3).map(|n| format!("{header}{n}")).collect(),
         other => other.header().map(str::to_owned).into_iter().collect(),
     };
-    names
-        .into_iter()
-        .map(|name| format!("{brand}{name}"))
-        .collect()
+    let names = names.iter().map(|name| branded(brand, name));
+    names.collect()
 }
 
 /// The names of the other headers that a scheme reads, for a brand.
 pub(super) fn other_headers(rules: &TextRules, brand: &str) -> Vec<String> {
-    let timestamp = rules.timestamp.as_ref().and_then(|rule| match &rule.place {
-        TimestampPlace::Own(Place::Header(name)) => Some(name),
-        _ => None,
-    });
-    let id = rules.id.as_ref().and_then(|place| match place {
-        Place::Header(name) => Some(name),
-        _ => None,
-    });
-    let own = [timestamp, id, rules.signed_headers.as_ref()];
-    let branded = own
-        .into_iter()
-        .flatten()
-        .map(|name| format!("{brand}{name}"));
-    branded
+    let own = [
+        timestamp_header(rules),
+        id_header(rules),
+        rules.signed_headers.as_deref(),
+    ];
+    let own = own.into_iter().flatten();
+    own.map(|name| branded(brand, name))
         .chain(rules.required_headers.keys().cloned())
         .collect()
+}
+
+/// The header of the timestamp, without brand.
+pub(super) fn timestamp_header(rules: &TextRules) -> Option<&str> {
+    match &rules.timestamp.as_ref()?.place {
+        TimestampPlace::Own(Place::Header(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// The header of the delivery id, without brand.
+pub(super) fn id_header(rules: &TextRules) -> Option<&str> {
+    match rules.id.as_ref()? {
+        Place::Header(name) => Some(name),
+        Place::Body { .. } => None,
+    }
 }
 
 /// The brand that the headers seem to have.
@@ -110,6 +120,7 @@ pub(super) fn repairs(rules: &TextRules, fields: &Fields) -> Vec<Repaired> {
     found.extend(undoubled(rules, &fields));
     let single = found.last().map_or(&fields, |last| &last.fields).clone();
     found.extend(trimmed(&single));
+    found.extend(typed(rules, &single));
     found.extend(required(rules, &single));
     found.extend(reformed(rules, &single));
     found
@@ -138,6 +149,9 @@ fn renamed(rules: &TextRules, fields: &Fields) -> Option<Repaired> {
             repaired.push((expected.clone(), value.clone()));
             notes.push(format!("`{expected}`"));
         }
+        if !notes.is_empty() {
+            break;
+        }
     }
     (!notes.is_empty()).then(|| Repaired {
         code,
@@ -153,10 +167,11 @@ fn renamed(rules: &TextRules, fields: &Fields) -> Option<Repaired> {
 /// With the first, then with the last of fields that stand twice.
 fn undoubled(rules: &TextRules, fields: &Fields) -> Vec<Repaired> {
     let brand = brand(rules, fields);
+    let kind = rules.reads_forms().then(|| CONTENT_TYPE.to_owned());
     let expected: Vec<_> = signature_headers(rules, brand)
         .into_iter()
         .chain(other_headers(rules, brand))
-        .chain(["content-type".to_owned()])
+        .chain(kind)
         .collect();
     let values = |name: &String| -> Vec<&String> {
         let own = fields
@@ -204,6 +219,28 @@ fn trimmed(fields: &Fields) -> Option<Repaired> {
         fields: trimmed,
         digest: None,
     })
+}
+
+/// With a Content-Type that says what the body is, where the scheme asks it and it says nothing or something else.
+fn typed(rules: &TextRules, fields: &Fields) -> Vec<Repaired> {
+    if !rules.reads_forms() {
+        return Vec::new();
+    }
+    let is_kind = |(name, _): &&(String, String)| name.eq_ignore_ascii_case(CONTENT_TYPE);
+    let fault = match fields.iter().find(is_kind) {
+        None => "is missing",
+        Some(_) => "says something else",
+    };
+    let kinds = [(FORM, "a form"), ("application/json", "no form")];
+    let typed = kinds.into_iter().map(|(kind, what)| Repaired {
+        code: CauseCode::HeaderMalformed,
+        what: format!(
+            "holds if the body is read as {what}, but the header `{CONTENT_TYPE}` {fault}"
+        ),
+        fields: replaced(fields, CONTENT_TYPE, kind),
+        digest: None,
+    });
+    typed.collect()
 }
 
 /// With the values that the scheme fixes.

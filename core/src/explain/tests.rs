@@ -8,6 +8,7 @@ mod deliveries;
 mod headers;
 mod proofs;
 mod properties;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -23,7 +23,7 @@ pub(super) fn explain(
         .secret
         .judge_token(rules, asked.claimed, token, asked.now);
     let reason = verdict.err();
-    let checks = checks(asked, token, reason);
+    let checks = checks(asked, rules, token, reason);
     let causes = match reason {
         None => Vec::new(),
         Some(reason) => causes(asked, rules, token, reason),
@@ -31,7 +31,7 @@ pub(super) fn explain(
     (checks, causes)
 }
 
-fn checks(asked: Asked<'_>, token: &str, reason: Option<Reason>) -> Vec<Check> {
+fn checks(asked: Asked<'_>, rules: &TokenRules, token: &str, reason: Option<Reason>) -> Vec<Check> {
     let steps = [
         (
             "token form",
@@ -49,7 +49,10 @@ fn checks(asked: Asked<'_>, token: &str, reason: Option<Reason>) -> Vec<Check> {
             "begun and not ended, within the longest lifetime".to_owned(),
         ),
         ("claims", "those of the scheme".to_owned()),
-        ("subject", "the claimed id, or none was claimed".to_owned()),
+        (
+            "subject",
+            format!("`{}` is the claimed id, or none was claimed", rules.subject),
+        ),
     ];
     let failed = reason.map(|reason| match reason {
         Reason::TokenMalformed => (
@@ -68,7 +71,7 @@ fn checks(asked: Asked<'_>, token: &str, reason: Option<Reason>) -> Vec<Check> {
         Reason::TokenLifetime => (5, "it lives longer than the scheme allows"),
         Reason::ClaimMissing => (6, "a claim that the scheme requires is missing"),
         Reason::ClaimInvalid => (6, "a claim has a type or value that is not accepted"),
-        Reason::SubjectMismatch => (7, "it is for another id than the claimed one"),
+        Reason::SubjectMismatch => (7, "it names another user than the claimed id"),
         _ => (4, "no live key made it over what arrived"),
     });
     identity::steps(steps, failed.map(|(at, why)| (at, why.to_owned())))
@@ -221,12 +224,32 @@ fn claims(rules: &TokenRules, token: &str, reason: Reason) -> Cause {
         .into_iter()
         .chain(rules.fixed_claims.keys().map(String::as_str))
         .chain(rules.required_claims.iter().map(String::as_str));
-    let missing = payload.and_then(|payload| {
+    let missing = payload.as_ref().and_then(|payload| {
         required
             .into_iter()
             .find(|name| payload.get(name).is_none())
             .map(str::to_owned)
     });
+    let subject = rules.subject.as_str();
+    let about_the_user = format!(
+        "Write the user's id into the claim `{subject}` where the token is made: text of 1 to 512 bytes, no number."
+    );
+    if reason == Reason::ClaimMissing && missing.as_deref() == Some(subject) {
+        let summary = format!(
+            "The signature holds, but the token names no user: its claim `{subject}` is missing."
+        );
+        return Cause::with_fix(CauseCode::TokenShape, summary, about_the_user);
+    }
+    let names_a_user = payload
+        .as_ref()
+        .and_then(|payload| payload.get(subject)?.as_str())
+        .is_some_and(token::is_subject);
+    if reason == Reason::ClaimInvalid && missing.is_none() && !names_a_user {
+        let summary = format!(
+            "The signature holds, but the claim `{subject}`, which names the user, is empty, too long or no text."
+        );
+        return Cause::with_fix(CauseCode::TokenShape, summary, about_the_user);
+    }
     let summary = match (reason, missing) {
         (Reason::ClaimMissing, Some(name)) => {
             format!("The signature holds, but the claim `{name}` is missing.")
@@ -251,8 +274,15 @@ fn subject(asked: Asked<'_>, rules: &TokenRules, token: &str) -> Cause {
         }
         _ => ", and not by case or white space alone",
     };
-    let summary = format!("The token holds, but it is for another id than the claimed one{how}.");
-    Cause::new(CauseCode::IdentifierDiffers, summary)
+    let subject = &rules.subject;
+    let summary = format!(
+        "The token holds, but its claim `{subject}` is another id than the claimed one{how}."
+    );
+    let fix = format!(
+        "Claim the id that stands in `{subject}`, or claim none and take it from the answer; or have the token made \
+         for the user who is claimed."
+    );
+    Cause::with_fix(CauseCode::IdentifierDiffers, summary, fix)
 }
 
 /// Which key made it, if any that is here.

@@ -139,7 +139,7 @@ pub(super) fn self_claimed(rules: &TokenRules, mut claims: Members<'_>) -> Ident
 }
 
 /// Whether a text can be the id of a user. It is compared byte for byte and never normalised.
-pub(super) fn is_subject(id: &str) -> bool {
+pub(crate) fn is_subject(id: &str) -> bool {
     (1..=MAX_SUBJECT_BYTES).contains(&id.len()) && !id.chars().any(char::is_control)
 }
 

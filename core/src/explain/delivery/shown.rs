@@ -4,20 +4,24 @@ use super::Search;
 use crate::explain::{
     Cause, CauseCode,
     bodies::Bodies,
-    encodings, envelopes, keys, no_near_miss,
+    encodings, envelopes, keys, needed, no_near_miss,
     repairs::{self, Fields},
     with_traps,
 };
 use crate::{
     Reason,
-    webhook::{ProvenPart, WebhookRules},
+    webhook::{ProvenPart, SignaturePlace, WebhookRules},
 };
 
 impl Search<'_, '_> {
     /// What can be said although no candidate holds.
-    pub(super) fn without_a_hit(&self, reason: Reason, own: &Fields) -> Vec<Cause> {
+    pub(super) fn without_a_hit(
+        &self,
+        reason: Reason,
+        own: &Fields,
+        is_readable: bool,
+    ) -> Vec<Cause> {
         let mut causes = Vec::new();
-        let is_readable = self.best_repair(own).is_none();
         if let Some(cause) = self.structure(reason, own) {
             causes.push(cause);
         }
@@ -50,9 +54,17 @@ impl Search<'_, '_> {
             | Reason::NoLiveVersion
             | Reason::TimestampTooOld
             | Reason::TimestampInFuture
-            | Reason::BodyMalformed
             | Reason::BodyUnsigned => None,
-            Reason::HeaderMissing | Reason::SignatureMissing => Some(self.missing(own)),
+            Reason::BodyMalformed if !self.is_signed_in_the_body() => None,
+            Reason::HeaderMissing | Reason::SignatureMissing | Reason::BodyMalformed => {
+                Some(self.missing(own))
+            }
+            Reason::HeaderAmbiguous => {
+                let doubled = needed::doubled(self.rules, self.delivery);
+                let what = needed::listed(&doubled, "a value that must stand once");
+                let summary = format!("It stands more than once: {what}.");
+                Some(Cause::new(CauseCode::HeaderMalformed, summary))
+            }
             Reason::TokenMalformed => {
                 token("The header does not hold a token: three parts of base64url.")
             }
@@ -63,13 +75,42 @@ impl Search<'_, '_> {
             }
             _ => Some(Cause::new(
                 CauseCode::HeaderMalformed,
-                "A header is not in the scheme's form, and no reading of it makes the signature hold; see the checks.",
+                match self.is_signed_in_the_body() {
+                    true => {
+                        "A field of the body is missing or not in the scheme's form; see the checks."
+                    }
+                    false => {
+                        "A header is not in the scheme's form, and no reading of it makes the signature hold; see the \
+                         checks."
+                    }
+                },
             )),
         }
     }
 
+    fn is_signed_in_the_body(&self) -> bool {
+        let place = self.text().map(|text| &text.signature);
+        matches!(place, Some(SignaturePlace::Body { .. }))
+    }
+
     fn missing(&self, own: &Fields) -> Cause {
-        let expected = self.rules.header_names();
+        let place = needed::signature_place(self.rules);
+        if !self.has_a_like_of_a_signature(own) {
+            let summary = format!(
+                "There is no signature at all: the scheme reads {place}, and nothing there is like it."
+            );
+            return with_traps(
+                Cause::new(CauseCode::UnsignedDelivery, summary),
+                self.secret,
+            );
+        }
+        let missing = needed::missing(self.rules, self.delivery);
+        let summary = format!("Missing or empty: {}.", needed::listed(&missing, &place));
+        Cause::new(CauseCode::HeaderMalformed, summary)
+    }
+
+    /// Whether a header has, or by its name may have, the signature.
+    fn has_a_like_of_a_signature(&self, own: &Fields) -> bool {
         let (signatures, others) = match self.text() {
             Some(text) => {
                 let brand = repairs::brand(text, own);
@@ -78,25 +119,13 @@ impl Search<'_, '_> {
                     repairs::other_headers(text, brand),
                 )
             }
-            None => (expected.clone(), Vec::new()),
+            None => (self.rules.header_names(), Vec::new()),
         };
         let is_in =
             |names: &[String], name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
-        let is_like_one = own.iter().any(|(name, _)| {
+        own.iter().any(|(name, _)| {
             is_in(&signatures, name) || (repairs::is_suspect(name) && !is_in(&others, name))
-        });
-        let expected = expected.join("`, `");
-        if is_like_one {
-            let summary = format!("A header is missing or empty; the scheme reads `{expected}`.");
-            return Cause::new(CauseCode::HeaderMalformed, summary);
-        }
-        let summary = format!(
-            "There is no signature at all: the scheme reads `{expected}`, and no header is like it."
-        );
-        with_traps(
-            Cause::new(CauseCode::UnsignedDelivery, summary),
-            self.secret,
-        )
+        })
     }
 
     /// Whether the request says itself that it has no body.
@@ -125,6 +154,11 @@ impl Search<'_, '_> {
             let summary = "The body is the name of an object's type: it was parsed and then joined to a text.";
             causes.push(Cause::new(CauseCode::BodyReserialised, summary));
         }
+        if is_printed_dict(body) && binds_body {
+            let summary = "The body is a Python dict or list as str() prints it, not JSON: it was parsed, and then \
+                           joined to a text.";
+            causes.push(Cause::new(CauseCode::BodyReserialised, summary));
+        }
         if std::str::from_utf8(body).is_ok_and(encodings::has_lost_bytes) && binds_body {
             let summary = "The body holds replacement characters: its bytes were read as text and some were lost.";
             causes.push(Cause::new(CauseCode::TextEncoding, summary));
@@ -149,10 +183,22 @@ impl Search<'_, '_> {
         {
             let summary =
                 "The stored key begins like a key for calling an API, not like a signing secret.";
-            causes.push(Cause::new(CauseCode::WrongSecret, summary));
+            let fix = "First compare the key with the vendor's dashboard: import the signing secret that it shows for \
+                       the endpoint that sends.";
+            causes.push(Cause::with_fix(CauseCode::WrongSecret, summary, fix));
         }
         causes
     }
+}
+
+/// Whether it looks as Python prints what it parsed: names and texts in single quotes, `True`, `False` and `None`.
+fn is_printed_dict(body: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return false;
+    };
+    let text = text.trim();
+    let begins = ["{'", "[{'", "['"].iter().any(|it| text.starts_with(it));
+    begins && text.ends_with(['}', ']']) && !Bodies::of(body).is_json()
 }
 
 /// Whether a change of the body changes the verdict.

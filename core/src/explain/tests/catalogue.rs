@@ -8,7 +8,7 @@ use crate::{
     webhook::{ProvenPart, WebhookRules},
 };
 
-fn explained(
+pub(super) fn explained(
     scheme: &Arc<Scheme>,
     vector: &Vector,
     key: &str,
@@ -126,6 +126,8 @@ fn what_another_key_signed_has_nothing_near_it() {
         let mut codes = codes(&explanation);
         // A delivery without a body may have lost it.
         codes.retain(|code| !(body.is_empty() && *code == CauseCode::BodyEmpty));
+        // One vendor's own example has a body that Python printed.
+        codes.retain(|code| !(body.starts_with(b"{'") && *code == CauseCode::BodyReserialised));
         assert_eq!(codes, [CauseCode::NoNearMiss], "{}", vector.name);
     }
 }

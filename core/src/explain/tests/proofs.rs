@@ -292,7 +292,16 @@ fn the_shape_of_a_token_is_told() {
     let mut claims = good_claims();
     claims.as_object_mut().unwrap().remove("sub");
     let explanation = assert_token("ada", &signed(3, claims), &shape);
-    assert!(explanation.causes[0].summary.contains("`sub`"));
+    let said = &explanation.causes[0];
+    assert!(said.summary.contains("names no user") && said.summary.contains("`sub`"));
+    for nobody in [json!(""), json!(42), json!(null)] {
+        let mut claims = good_claims();
+        claims["sub"] = nobody;
+        let explanation = assert_token("ada", &signed(3, claims), &shape);
+        let said = &explanation.causes[0];
+        assert!(said.summary.contains("`sub`, which names the user"));
+        assert!(said.fix.contains("the user's id"), "{said:?}");
+    }
     for text in ["", "a.b", "not a token", "a.b.c.d.e", "e30.e30.", "..."] {
         assert_token("ada", text, &shape);
     }
@@ -328,6 +337,19 @@ fn a_token_of_somebody_else_is_told() {
             explanation.causes[0].summary.contains(words),
             "{explanation:#?}"
         );
+        let fix = &explanation.causes[0].fix;
+        assert!(fix.contains("Claim the id that stands in `sub`"), "{fix}");
+    }
+}
+
+#[test]
+fn a_missing_proof_is_told_by_its_kind() {
+    for (id, proof) in [("chatwoot.identity", "hash"), (TOKEN, "token")] {
+        let explanation = explained(id, &person("ada", ""), None, Mode::Required);
+        let cause = &explanation.causes[0];
+        assert_eq!(cause.code, CauseCode::UnsignedDelivery);
+        assert!(cause.summary.contains(&format!("no {proof}")), "{cause:?}");
+        assert!(!cause.fix.contains("header") && !cause.fix.contains("vendor"));
     }
 }
 
