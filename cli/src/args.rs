@@ -15,6 +15,7 @@ use crate::{
     explain::ExplainArgs,
     health::HealthArgs,
     input::{duration, without_newline},
+    kek::KekArgs,
     proof::{SignArgs, VerifyArgs},
     scheme::SchemeArgs,
     secret::SecretArgs,
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Health(HealthArgs),
     /// Check a configuration file
     Config(ConfigArgs),
+    /// Tell key-encryption keys apart
+    Kek(KekArgs),
     /// Put a verifier in any language to the test
     Conformance(ConformanceArgs),
     /// Print a completion script for a shell
@@ -194,6 +197,7 @@ mod tests {
             "countersign scheme delete acme.webhook",
             "countersign health --server http://localhost:1",
             "countersign config check --config x.toml",
+            "countersign kek id /etc/countersign/kek",
             "countersign completions bash",
         ] {
             assert!(parses(line), "{line}");

@@ -78,6 +78,7 @@ impl Exit {
                     Self::Unavailable
                 }
                 OpenError::WrongKek
+                | OpenError::PreviousKekNeeded { .. }
                 | OpenError::NewerSchema
                 | OpenError::NotAStore
                 | OpenError::Damaged => Self::Data,

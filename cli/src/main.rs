@@ -10,6 +10,7 @@ mod explain;
 mod health;
 mod input;
 mod json;
+mod kek;
 mod proof;
 mod quickstart;
 mod render;
@@ -75,6 +76,7 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Scheme(args) => scheme::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
+        Command::Kek(args) => kek::run(args, out),
         Command::Conformance(args) => conformance::run(args, out),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where a pipe is closed.

@@ -24,6 +24,7 @@ use tonic::transport::{Identity, ServerTlsConfig};
 pub use limits::Limits;
 pub use source::{KEYS, environment_variable, parse_duration};
 
+use crate::KekId;
 use files::{
     make_key_file, read_certificate, read_key_file, read_key_text, read_private_key,
     read_token_file,
@@ -53,6 +54,8 @@ pub struct Config {
     pub token: Option<SecretString>,
     /// The key that seals the secrets at rest.
     pub key_encryption_key: SecretBox<[u8; 32]>,
+    /// The key that it replaces, while the store is being brought under it.
+    pub previous_key_encryption_key: Option<SecretBox<[u8; 32]>>,
     /// Every limit.
     pub limits: Limits,
     /// How to log.
@@ -195,6 +198,7 @@ impl Config {
             tls: None,
             token: None,
             key_encryption_key: key,
+            previous_key_encryption_key: None,
             limits: Limits::DEFAULT,
             log: Log {
                 format: LogFormat::Human,
@@ -220,6 +224,7 @@ impl Config {
         let token = token(&mut source);
         let mut warnings = Vec::new();
         let key = key_encryption_key(&mut source, &mut warnings);
+        let previous_key_encryption_key = previous_key(&mut source, key.as_ref());
         let errors = source.into_errors();
         match key {
             Some(key_encryption_key) if errors.is_empty() => Ok(Self {
@@ -228,6 +233,7 @@ impl Config {
                 tls,
                 token,
                 key_encryption_key,
+                previous_key_encryption_key,
                 limits,
                 log,
                 reflection,
@@ -364,6 +370,33 @@ fn key_encryption_key(
             source.refuse(KEY, "is missing", remedy, None)
         }
     }
+}
+
+/// The key that is being replaced.
+fn previous_key(
+    source: &mut Source,
+    current: Option<&SecretBox<[u8; 32]>>,
+) -> Option<SecretBox<[u8; 32]>> {
+    const KEY: &str = "key_encryption.previous_key_file";
+    let path = source.path(KEY)?;
+    let previous = source.keep(KEY, read_key_file(&path))?;
+    // Ids are public, so nothing is told by how long this takes.
+    if current.is_some_and(|current| KekId::of(current) == KekId::of(&previous)) {
+        let remedy = "name the key that was in use before, or leave it out";
+        return source.refuse(KEY, "holds the same key as the current one", remedy, None);
+    }
+    Some(previous)
+}
+
+/// Reads a key-encryption key file as a start would.
+///
+/// # Errors
+/// It cannot be read, others may read it, or it holds no key.
+pub fn read_kek(path: &Path) -> Result<SecretBox<[u8; 32]>, ConfigError> {
+    read_key_file(path).map_err(|error| ConfigError {
+        key: path.display().to_string(),
+        ..error
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod config;
 mod convert;
 pub mod core_dump;
 mod explains;
+mod failpoint;
 mod failure;
 mod front;
 mod gate;
@@ -25,7 +26,7 @@ pub mod telemetry;
 pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};
 pub use failure::{DOMAIN, ErrorReason};
-pub use seal::Kek;
+pub use seal::{Kek, KekId};
 #[doc(hidden)]
 pub use server::serve_in_place_of_ours;
 pub use server::{Server, StartError};

@@ -1,28 +1,32 @@
 //! Envelope encryption of what the store keeps: nothing secret reaches a disk but as sealed text.
 //!
-//! The key-encryption key never encrypts. HKDF-SHA256, salted with the deployment's id, derives from it a key that
-//! seals (XChaCha20-Poly1305 under a random 192-bit nonce), a key that makes equality fingerprints (HMAC-SHA256)
-//! and a check value that tells a wrong key before it does harm.
+//! There are three layers. The key-encryption key comes from outside, is never stored and never encrypts a secret: a
+//! key derived from it wraps the random keys of the store ([`wrap`]). Those are one data key for each secret, which
+//! seals the secret's texts (XChaCha20-Poly1305 under a random 192-bit nonce), and one integrity key, which makes
+//! fingerprints and tags (HMAC-SHA256). So another key-encryption key means new wrappings and nothing else.
 //!
 //! Invariant: sealed text opens only at the [`Place`] it was sealed for; a row moved to another version, secret,
 //! scheme or deployment does not open.
+//! Invariant: a wrapped key opens only for its purpose, in its deployment, under the key-encryption key it names.
+
+mod cipher;
+pub(crate) mod legacy;
+#[cfg(test)]
+mod tests;
+mod wrap;
 
 use std::fmt;
 
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
 use countersign_core::SecretName;
-use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretBox};
+use secrecy::SecretBox;
 use sha2::Sha256;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-#[cfg(test)]
-mod tests;
+use cipher::{Cipher, associated_data, length};
+pub use wrap::KekId;
+pub(crate) use wrap::Wrapped;
+use wrap::{Purpose, Wrapper};
 
 /// The key-encryption key: 32 random bytes from outside the store.
 pub type Kek = SecretBox<[u8; 32]>;
@@ -30,9 +34,10 @@ pub type Kek = SecretBox<[u8; 32]>;
 /// The random id of one store, part of everything sealed in it.
 pub(crate) type DeploymentId = [u8; 16];
 
+/// A key of the store in the clear.
+pub(crate) type PlainKey = Zeroizing<[u8; 32]>;
+
 const FORMAT: &[u8] = &[1];
-const ALGORITHM: &[u8] = b"XChaCha20-Poly1305";
-const NONCE_BYTES: usize = 24;
 
 /// What a sealed text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,31 +80,65 @@ pub(crate) enum SealError {
     Broken,
 }
 
-/// Seals, opens and fingerprints for one store.
+/// The key-encryption keys that a start was given.
+#[derive(Debug)]
+pub(crate) struct Keks {
+    /// Wraps.
+    pub(crate) current: Kek,
+    /// Opens what it wrapped, until all of that is wrapped anew.
+    pub(crate) previous: Option<Kek>,
+}
+
+impl Keks {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kek> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// Makes and opens the data keys of one store, and its fingerprints.
 pub(crate) struct Seal {
     deployment: DeploymentId,
-    cipher: XChaCha20Poly1305,
+    current: Wrapper,
+    previous: Option<Wrapper>,
+    integrity: PlainKey,
     fingerprints: Hmac<Sha256>,
-    check_value: [u8; 32],
 }
 
 impl Seal {
-    /// Derives the keys of a store.
-    pub(crate) fn new(kek: &Kek, deployment: DeploymentId) -> Self {
-        let root = Hkdf::<Sha256>::new(Some(&deployment), kek.expose_secret());
-        let derive = |purpose: &[u8]| {
-            let mut key = Zeroizing::new([0; 32]);
-            root.expand(purpose, key.as_mut())
-                .expect("32 bytes are within HKDF's limit");
-            key
-        };
+    /// For a new store, with a new integrity key.
+    pub(crate) fn create(keks: &Keks, deployment: DeploymentId) -> Result<Self, SealError> {
+        Ok(Self::with(keks, deployment, random_key()?))
+    }
+
+    /// For a store whose integrity key is known.
+    pub(crate) fn with(keks: &Keks, deployment: DeploymentId, integrity: PlainKey) -> Self {
+        let wrapper = |kek| Wrapper::new(kek, &deployment);
         Self {
-            deployment,
-            cipher: XChaCha20Poly1305::new(&(*derive(b"countersign v1 seal")).into()),
-            fingerprints: Hmac::new_from_slice(derive(b"countersign v1 fingerprint").as_slice())
+            current: wrapper(&keks.current),
+            previous: keks.previous.as_ref().map(wrapper),
+            fingerprints: Hmac::new_from_slice(integrity.as_slice())
                 .expect("HMAC takes a key of any length"),
-            check_value: *derive(b"countersign v1 check"),
+            integrity,
+            deployment,
         }
+    }
+
+    /// For a store with this wrapped integrity key.
+    ///
+    /// # Errors
+    /// [`SealError::Broken`] also under another key-encryption key; [`Seal::knows`] tells.
+    pub(crate) fn open(
+        keks: &Keks,
+        deployment: DeploymentId,
+        wrapped: &Wrapped,
+    ) -> Result<Self, SealError> {
+        let wrapper = keks
+            .iter()
+            .map(|kek| Wrapper::new(kek, &deployment))
+            .find(|wrapper| wrapper.id() == wrapped.kek)
+            .ok_or(SealError::Broken)?;
+        let integrity = wrapper.unwrap(Purpose::Integrity, wrapped)?;
+        Ok(Self::with(keks, deployment, integrity))
     }
 
     /// The id of the store.
@@ -107,45 +146,48 @@ impl Seal {
         &self.deployment
     }
 
-    /// Tells one key-encryption key from another, and nothing else about it.
-    pub(crate) fn check_value(&self) -> &[u8; 32] {
-        &self.check_value
+    /// The id of the key-encryption key that wraps.
+    pub(crate) fn kek(&self) -> KekId {
+        self.current.id()
     }
 
-    /// Whether the store was made with this key-encryption key.
-    pub(crate) fn matches(&self, check_value: &[u8]) -> bool {
-        bool::from(self.check_value.ct_eq(check_value))
+    /// The id of the key-encryption key that is to be replaced.
+    pub(crate) fn previous_kek(&self) -> Option<KekId> {
+        self.previous.as_ref().map(Wrapper::id)
     }
 
-    /// Seals a text for a place: nonce, then ciphertext and tag.
-    pub(crate) fn seal(&self, place: &Place<'_>, text: &[u8]) -> Result<Vec<u8>, SealError> {
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
-        let payload = Payload {
-            msg: text,
-            aad: &self.associated_data(place),
-        };
-        let sealed = self
-            .cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealError::Broken)?;
-        Ok([nonce.as_slice(), &sealed].concat())
+    /// The integrity key, wrapped anew.
+    pub(crate) fn integrity_key(&self) -> Result<Wrapped, SealError> {
+        self.current.wrap(Purpose::Integrity, &self.integrity)
     }
 
-    /// Opens a text that was sealed for this place.
-    pub(crate) fn open(
+    /// A new data key for a secret.
+    pub(crate) fn new_data_key(&self, secret_id: i64) -> Result<(DataKey, Wrapped), SealError> {
+        let key = random_key()?;
+        let wrapped = self.wrap_data_key(secret_id, &key)?;
+        Ok((self.data_key_of(&key), wrapped))
+    }
+
+    /// Wraps a key that is to be the data key of a secret.
+    pub(crate) fn wrap_data_key(
         &self,
-        place: &Place<'_>,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, msg) = sealed
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(SealError::Broken)?;
-        let aad = &self.associated_data(place);
-        self.cipher
-            .decrypt(&XNonce::from(*nonce), Payload { msg, aad })
-            .map(Zeroizing::new)
-            .map_err(|_| SealError::Broken)
+        secret_id: i64,
+        key: &PlainKey,
+    ) -> Result<Wrapped, SealError> {
+        self.current.wrap(Purpose::Secret(secret_id), key)
+    }
+
+    /// The data key of a secret.
+    pub(crate) fn data_key(&self, secret_id: i64, wrapped: &Wrapped) -> Result<DataKey, SealError> {
+        let key = self.unwrap(Purpose::Secret(secret_id), wrapped)?;
+        Ok(self.data_key_of(&key))
+    }
+
+    /// The same data key under the key-encryption key that wraps now.
+    pub(crate) fn rewrap(&self, secret_id: i64, wrapped: &Wrapped) -> Result<Wrapped, SealError> {
+        let purpose = Purpose::Secret(secret_id);
+        let key = self.unwrap(purpose, wrapped)?;
+        self.current.wrap(purpose, &key)
     }
 
     /// A keyed fingerprint of the parts, for equality and nothing else.
@@ -164,27 +206,19 @@ impl Seal {
         mac.finalize().into_bytes().into()
     }
 
-    fn associated_data(&self, place: &Place<'_>) -> Vec<u8> {
-        let kind: &[u8] = match place.kind {
-            Kind::Key => b"key",
-            Kind::Answer => b"answer",
-        };
-        let parts: [&[u8]; 8] = [
-            FORMAT,
-            &self.deployment,
-            kind,
-            &place.secret_id.to_be_bytes(),
-            place.name.as_str().as_bytes(),
-            &place.version.to_be_bytes(),
-            place.scheme.as_bytes(),
-            ALGORITHM,
-        ];
-        let mut data = Vec::new();
-        for part in parts {
-            data.extend_from_slice(&length(part));
-            data.extend_from_slice(part);
+    fn unwrap(&self, purpose: Purpose, wrapped: &Wrapped) -> Result<PlainKey, SealError> {
+        let mut wrappers = std::iter::once(&self.current).chain(&self.previous);
+        wrappers
+            .find(|wrapper| wrapper.id() == wrapped.kek)
+            .ok_or(SealError::Broken)?
+            .unwrap(purpose, wrapped)
+    }
+
+    fn data_key_of(&self, key: &PlainKey) -> DataKey {
+        DataKey {
+            deployment: self.deployment,
+            cipher: Cipher::new(key),
         }
-        data
     }
 }
 
@@ -194,7 +228,54 @@ impl fmt::Debug for Seal {
     }
 }
 
-fn length(part: &[u8]) -> [u8; 8] {
-    // Widening: usize has at most 64 bits.
-    (part.len() as u64).to_be_bytes()
+/// Seals and opens the texts of one secret. It is wiped when it is dropped, and nothing keeps it longer than it takes
+/// to read or write the rows of its secret.
+pub(crate) struct DataKey {
+    deployment: DeploymentId,
+    cipher: Cipher,
+}
+
+impl DataKey {
+    /// Seals a text for a place: nonce, then ciphertext and tag.
+    pub(crate) fn seal(&self, place: &Place<'_>, text: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.cipher.encrypt(&self.associated_data(place), text)
+    }
+
+    /// Opens a text that was sealed for this place.
+    pub(crate) fn open(
+        &self,
+        place: &Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.cipher.decrypt(&self.associated_data(place), sealed)
+    }
+
+    fn associated_data(&self, place: &Place<'_>) -> Vec<u8> {
+        let kind: &[u8] = match place.kind {
+            Kind::Key => b"key",
+            Kind::Answer => b"answer",
+        };
+        associated_data(&[
+            FORMAT,
+            &self.deployment,
+            kind,
+            &place.secret_id.to_be_bytes(),
+            place.name.as_str().as_bytes(),
+            &place.version.to_be_bytes(),
+            place.scheme.as_bytes(),
+            cipher::ALGORITHM,
+        ])
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey([redacted])")
+    }
+}
+
+fn random_key() -> Result<PlainKey, SealError> {
+    let mut key = PlainKey::default();
+    getrandom::fill(key.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+    Ok(key)
 }

@@ -20,6 +20,7 @@ use tonic::{
 use tonic_health::server::HealthReporter;
 
 use crate::{
+    Kek,
     catalogue::Schemes as Catalogue,
     clock::Clock,
     config::{Config, Limits, Tls},
@@ -113,7 +114,10 @@ impl Server {
         let token = config.token.as_ref().map(RequiredToken::new);
         let shared = open(
             config.data_dir,
-            config.key_encryption_key,
+            (
+                config.key_encryption_key,
+                config.previous_key_encryption_key,
+            ),
             config.limits,
             clock,
             key_policy,
@@ -188,7 +192,7 @@ async fn within(limit: Duration, task: &mut JoinHandle<()>) -> bool {
 /// Opens the store with a ring that follows its commits.
 fn open(
     data_dir: std::path::PathBuf,
-    kek: secrecy::SecretBox<[u8; 32]>,
+    (kek, previous_kek): (Kek, Option<Kek>),
     limits: Limits,
     clock: Clock,
     key_policy: KeyPolicy,
@@ -196,6 +200,7 @@ fn open(
     let options = StoreOptions {
         data_dir,
         kek,
+        previous_kek,
         clock: clock.clone(),
         limits: RotationLimits {
             max_live: limits.max_live_versions,
@@ -215,6 +220,8 @@ fn open(
             Published::SchemeDeleted(id) => schemes.remove(&id),
         }
     })?;
+    let (kek, previous_kek) = opened.store.keks();
+    tracing::info!(%kek, previous_kek = previous_kek.map(tracing::field::display), "key-encryption key");
     schemes.load(opened.schemes);
     ring.load(opened.records, opened.corrupt, clock.now());
     Ok(Arc::new(Shared {

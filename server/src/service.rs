@@ -15,7 +15,7 @@ use crate::{
     failure::{ErrorReason, Failure},
     replay::ReplayRecord,
     ring::{Absent, Entry, KeyRing},
-    store::Store,
+    store::{Rewrap, Store},
 };
 
 pub(crate) use data::DataPlane;
@@ -73,8 +73,53 @@ impl Shared {
         }
     }
 
-    /// What runs once a minute: times of use, ended graces, answers that may no longer be repeated.
+    /// What runs beside the calls, for ever.
     pub(crate) async fn keep_house(self: Arc<Self>, every: Duration) {
+        tokio::join!(self.rewrap(), self.tidy(every));
+    }
+
+    /// Brings the store under the key-encryption key if it replaces another one. It starts anew with the process.
+    async fn rewrap(&self) {
+        const PAUSE: Duration = Duration::from_secs(5);
+        const TELL_EVERY: u64 = 1000;
+        let (_, Some(previous)) = self.store.keks() else {
+            return;
+        };
+        let (mut after, mut looked_at) = (0, 0_u64);
+        loop {
+            match self.store.rewrap_next(after).await {
+                Ok(Rewrap::After(secret_id)) => {
+                    (after, looked_at) = (secret_id, looked_at + 1);
+                    if looked_at % TELL_EVERY == 0 {
+                        tracing::info!(keys = looked_at, "wrapping keys anew");
+                    }
+                }
+                Ok(Rewrap::Done { left: 0 }) => {
+                    tracing::info!(
+                        keys = looked_at, %previous,
+                        "every key is under the current key-encryption key: \
+                         key_encryption.previous_key_file can be taken out",
+                    );
+                    return;
+                }
+                Ok(Rewrap::Done { left }) => {
+                    tracing::error!(
+                        left, %previous,
+                        "keys do not open and still need the previous key-encryption key: rotate their secrets in an \
+                         emergency or delete them",
+                    );
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a key is not wrapped anew yet");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// What runs once a minute: times of use, ended graces, answers that may no longer be repeated.
+    async fn tidy(&self, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         ticks.tick().await;
         loop {

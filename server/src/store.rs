@@ -6,6 +6,7 @@
 //! Invariant: a queued change runs to its end, whether or not its caller still waits.
 
 mod binding;
+mod data_keys;
 mod error;
 mod keys;
 mod lives;
@@ -36,6 +37,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 pub use self::{
+    data_keys::Rewrap,
     error::{ChangeError, OpenError},
     open::StoreOptions,
     records::{
@@ -47,7 +49,7 @@ use self::{
     requests::Asked,
     writer::{Message, Subject, Writer},
 };
-use crate::seal::{Domain, Seal};
+use crate::seal::{Domain, KekId, Seal};
 
 /// A handle of an open store; clones are handles of the same store. When the last one is dropped the writer finishes
 /// what is queued and releases the data directory; [`Store::close`] waits for that.
@@ -348,6 +350,22 @@ impl Store {
     /// The store's own.
     pub async fn sweep(&self) -> Result<(), ChangeError> {
         self.submit(upkeep::sweep).await
+    }
+
+    /// Wraps the next data key after that of `after` (0 to begin with) under the key-encryption key, if it is still
+    /// under the previous one. Each step is a transaction of its own; a job that was interrupted begins at 0 again.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn rewrap_next(&self, after: i64) -> Result<Rewrap, ChangeError> {
+        self.submit(move |writer| data_keys::rewrap_next(writer, after))
+            .await
+    }
+
+    /// The public ids of the key-encryption key and of the one that it replaces.
+    #[must_use]
+    pub fn keks(&self) -> (KekId, Option<KekId>) {
+        (self.seal.kek(), self.seal.previous_kek())
     }
 
     /// The audit rows after a change number, oldest first.

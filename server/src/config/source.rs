@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 28] = [
+pub const KEYS: [&str; 29] = [
     "listen",
     "data_dir",
     "reflection",
@@ -25,6 +25,7 @@ pub const KEYS: [&str; 28] = [
     "tls.private_key",
     "auth.token_file",
     "key_encryption.key_file",
+    "key_encryption.previous_key_file",
     "log.format",
     "log.level",
     "limits.max_body_bytes",

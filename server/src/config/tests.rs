@@ -93,9 +93,10 @@ fn the_least_configuration_has_the_documented_defaults() {
 
 #[test]
 fn the_example_names_every_key_and_shows_the_defaults() {
-    // TLS has no default, so it stands there as a comment.
+    // What has no default stands there as a comment.
     let example = EXAMPLE.replace("# certificate =", "certificate =");
     let example = example.replace("# private_key =", "private_key =");
+    let example = example.replace("# previous_key_file =", "previous_key_file =");
     let mut source = source(&example, &[], &Overrides::default());
     for key in KEYS {
         assert!(source.text(key).is_some(), "the example lacks {key}");

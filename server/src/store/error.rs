@@ -30,9 +30,19 @@ pub enum OpenError {
     NewerSchema,
     /// The store was made with another key-encryption key.
     #[error(
-        "the key-encryption key is not the one of this store: give the right one; the data is untouched"
+        "the key-encryption key is not the one of this store: give the right one, or to replace it, the old one in \
+         key_encryption.previous_key_file; the data is untouched"
     )]
     WrongKek,
+    /// Keys are still wrapped under a key-encryption key that was not given.
+    #[error(
+        "{keys} keys of the store are still under the previous key-encryption key: give it in \
+         key_encryption.previous_key_file until the log says that it can go; the data is untouched"
+    )]
+    PreviousKekNeeded {
+        /// How many.
+        keys: u64,
+    },
     /// The database is not a Countersign store.
     #[error(
         "the database in the data directory is not a store of this service: choose another data directory"
@@ -169,6 +179,15 @@ impl From<Fault> for OpenError {
         match fault {
             Fault::Driver(error) => error.into(),
             Fault::Change(_) => Self::Damaged,
+        }
+    }
+}
+
+impl From<SealError> for OpenError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::NoRandomness => Self::System,
+            SealError::Broken => Self::Damaged,
         }
     }
 }

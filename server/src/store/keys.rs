@@ -8,11 +8,11 @@ use super::{
     ChangeError, NewKey, NewSecret, Outcome, Published, Rotate,
     error::Fault,
     requests::{Answer, Asked},
-    rows::{Named, place},
+    rows::{Named, Rows, place},
     text::Word,
     writer::{Change, Done, Subject},
 };
-use crate::seal::{Kind, Place};
+use crate::seal::{DataKey, Kind, Place};
 
 /// Builds the answer to keep and to send.
 pub(super) type Encode = Box<dyn FnOnce(&Outcome<'_>) -> Answer + Send>;
@@ -35,6 +35,7 @@ pub(super) fn create(
     }
     rows.check_reuse(&new.name, &mut new.key)?;
     let secret_id = rows.insert_secret(&new, change.n)?;
+    let data_key = rows.new_data_key(secret_id)?;
     let versions = Versions::first(rows.now);
     for life in &versions {
         let place = Place {
@@ -44,7 +45,7 @@ pub(super) fn create(
             version: life.number,
             scheme: &new.scheme,
         };
-        rows.insert_version(&place, life, &new.key)?;
+        rows.insert_version(&data_key, &place, life, &new.key)?;
     }
     rows.touch(secret_id, change.n)?;
     change.answer(asked, secret_id, (&new.key, String::new()), encode)
@@ -73,13 +74,24 @@ pub(super) fn rotate(
     let after = before.rotate(ending, expected_version, change.limits, rows.now)?;
     rows.check_reuse(&rotation.name, &mut rotation.key)?;
     rows.write_lives(secret.id, &before, &after)?;
+    let data_key = data_key(rows, secret.id, ending)?;
     for life in after.iter().skip(before.iter().len()) {
         let place = place(Kind::Key, &secret, life.number);
-        rows.insert_version(&place, life, &rotation.key)?;
+        rows.insert_version(&data_key, &place, life, &rotation.key)?;
     }
     rows.touch(secret.id, change.n)?;
     let how = describe(ending);
     change.answer(asked, secret.id, (&rotation.key, how), encode)
+}
+
+/// The data key of a secret. An emergency ends every other version, so it may replace one that does not open.
+fn data_key(rows: &Rows<'_>, secret_id: i64, ending: Ending) -> Result<DataKey, Fault> {
+    match rows.data_key(secret_id) {
+        Err(fault) if fault.is_corrupt() && ending == Ending::Emergency => {
+            rows.new_data_key(secret_id)
+        }
+        result => result,
+    }
 }
 
 fn describe(ending: Ending) -> String {

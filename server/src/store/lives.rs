@@ -14,6 +14,7 @@ use super::{
     rows::number,
     writer::{Change, Done, Subject},
 };
+use crate::failpoint::failpoint;
 
 type Changed = Result<Done<Arc<SecretRecord>>, Fault>;
 
@@ -75,7 +76,7 @@ pub(super) struct Edit {
     pub(super) validate_only: bool,
 }
 
-/// Erases the keys and answers of a secret and leaves its tombstone. A damaged secret counts as live.
+/// Erases the data key, the keys and the answers of a secret and leaves its tombstone. A damaged secret counts as live.
 pub(super) fn delete(
     change: &Change<'_>,
     caller: &Caller,
@@ -103,6 +104,8 @@ fn erase(change: &Change<'_>, id: i64) -> Result<(), Fault> {
     let connection = change.rows.connection;
     let keys = "UPDATE versions SET sealed_key = NULL, fingerprint = NULL WHERE secret_id = ?1";
     connection.execute(keys, [id])?;
+    failpoint!("after-version");
+    change.rows.erase_data_key(id)?;
     let answers = "UPDATE requests SET answer = NULL WHERE secret_id = ?1";
     connection.execute(answers, [id])?;
     let tombstone = "UPDATE secrets SET delete_time = ?2, update_time = ?2, revision = ?3, mode = NULL,

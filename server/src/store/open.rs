@@ -16,7 +16,10 @@ use super::{
     schema, schemes,
     writer::{Settled, Writer},
 };
-use crate::{Clock, seal::Kek};
+use crate::{
+    Clock,
+    seal::{Kek, Keks},
+};
 
 /// 3.7.0 to 3.51.2 can corrupt a database when its WAL is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -40,8 +43,10 @@ const PRAGMAS: &str = "
 pub struct StoreOptions {
     /// The directory of the store; made, for this user alone, if it does not exist.
     pub data_dir: PathBuf,
-    /// The key-encryption key. A new store takes it for good.
+    /// The key-encryption key.
     pub kek: Kek,
+    /// The key-encryption key that it replaces, until [`Store::rewrap_next`](super::Store::rewrap_next) is done.
+    pub previous_kek: Option<Kek>,
     /// Tells the time.
     pub clock: Clock,
     /// The bounds of rotations.
@@ -67,7 +72,12 @@ pub(super) fn open(
     }
     let lock = lock(&options.data_dir)?;
     let mut connection = connect(&options.data_dir)?;
-    let seal = Arc::new(schema::prepare(&mut connection, &options.kek)?);
+    let keks = Keks {
+        current: options.kek,
+        previous: options.previous_kek,
+    };
+    let seal = Arc::new(schema::prepare(&mut connection, &keks)?);
+    drop(keks);
     check(&connection)?;
     // Outside of a transaction every query would look at the file anew.
     let transaction = connection.transaction()?;

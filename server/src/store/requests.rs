@@ -72,7 +72,8 @@ impl Change<'_> {
         };
         let record = self.rows.bare_record(stored.secret_id)?;
         let place = place(Kind::Answer, &record, stored.version);
-        Ok(Some(self.rows.seal.open(&place, &sealed)?))
+        let data_key = self.rows.data_key(record.id)?;
+        Ok(Some(data_key.open(&place, &sealed)?))
     }
 
     /// Keeps the answer for a retry.
@@ -84,7 +85,7 @@ impl Change<'_> {
         answer: &Answer,
     ) -> Result<(), Fault> {
         let place = place(Kind::Answer, record, version);
-        let sealed = self.rows.seal.seal(&place, answer)?;
+        let sealed = self.rows.data_key(record.id)?.seal(&place, answer)?;
         let sql = "INSERT INTO requests (id, principal, method, args_digest, answer, secret_id, version, create_time)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.rows.connection.prepare_cached(sql)?.execute(params![

@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 use super::{
     ChangeError, NewKey, NewSecret, SecretRecord, Settings, VersionRecord, error::Fault, text::Word,
 };
-use crate::seal::{Domain, Kind, Place, Seal};
+use crate::{
+    failpoint::failpoint,
+    seal::{DataKey, Domain, Kind, Place, Seal},
+};
 
 /// The rows of an open transaction, or of a store that is being loaded.
 #[derive(Clone, Copy)]
@@ -61,11 +64,15 @@ impl Rows<'_> {
     /// A secret with the keys of the versions that are live now.
     pub(super) fn record(&self, id: i64) -> Result<SecretRecord, Fault> {
         let mut record = self.bare_record(id)?;
-        record.lives().map_err(|_| ChangeError::Corrupt)?;
+        let lives = record.lives().map_err(|_| ChangeError::Corrupt)?;
+        if !lives.any_live(self.now) {
+            return Ok(record);
+        }
+        let data_key = self.data_key(id)?;
         for index in 0..record.versions.len() {
             let life = &record.versions[index].life;
             if life.state.verifies(self.now) {
-                let key = self.key(&record, life.number)?;
+                let key = self.key(&data_key, &record, life.number)?;
                 record.versions[index].key = Some(key);
             }
         }
@@ -117,16 +124,19 @@ impl Rows<'_> {
         Ok(versions)
     }
 
-    fn key(&self, record: &SecretRecord, version: u32) -> Result<SecretString, Fault> {
+    fn key(
+        &self,
+        data_key: &DataKey,
+        record: &SecretRecord,
+        version: u32,
+    ) -> Result<SecretString, Fault> {
         let sql = "SELECT sealed_key FROM versions WHERE secret_id = ?1 AND number = ?2";
         let sealed: Option<Vec<u8>> = self
             .connection
             .prepare_cached(sql)?
             .query_row(params![record.id, version], |row| row.get(0))?;
         let place = place(Kind::Key, record, version);
-        let text = self
-            .seal
-            .open(&place, &sealed.ok_or(ChangeError::Corrupt)?)?;
+        let text = data_key.open(&place, &sealed.ok_or(ChangeError::Corrupt)?)?;
         let text = std::str::from_utf8(&text).map_err(|_| ChangeError::Corrupt)?;
         Ok(SecretString::from(text))
     }
@@ -134,9 +144,14 @@ impl Rows<'_> {
     /// The keys of all versions that have one which opens.
     pub(super) fn key_texts(&self, record: &SecretRecord) -> Result<Vec<KeyText>, Fault> {
         let mut texts = Vec::new();
+        let data_key = match self.data_key(record.id) {
+            Ok(data_key) => data_key,
+            Err(fault) if fault.is_corrupt() => return Ok(texts),
+            Err(fault) => return Err(fault),
+        };
         for version in &record.versions {
             let life = &version.life;
-            match self.key(record, life.number) {
+            match self.key(&data_key, record, life.number) {
                 Ok(text) => texts.push(KeyText {
                     number: life.number,
                     state: life.state,
@@ -199,11 +214,12 @@ impl Rows<'_> {
     /// Adds a version with its sealed key.
     pub(super) fn insert_version(
         &self,
+        data_key: &DataKey,
         place: &Place<'_>,
         life: &Version,
         key: &NewKey,
     ) -> Result<(), Fault> {
-        let sealed = self.seal.seal(place, key.text.expose_secret().as_bytes())?;
+        let sealed = data_key.seal(place, key.text.expose_secret().as_bytes())?;
         let words: Vec<_> = key.warnings.iter().map(|warning| warning.word()).collect();
         let sql = "INSERT INTO versions (secret_id, number, state, create_time, key_id, imported, warnings,
                                          sealed_key, fingerprint)
@@ -221,6 +237,7 @@ impl Rows<'_> {
                 self.fingerprint(key),
             ],
         )?;
+        failpoint!("after-version");
         self.write_life(place.secret_id, life)
     }
 

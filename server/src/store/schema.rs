@@ -1,41 +1,59 @@
 //! The schema, one script a step. A step and the number that says it was taken are one transaction, so a start that
 //! was killed in between begins the step again.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{
+    Batch, Connection, OptionalExtension, Transaction, TransactionBehavior,
+    fallible_iterator::FallibleIterator,
+};
 
-use super::OpenError;
-use crate::seal::{DeploymentId, Kek, Seal};
+use super::{OpenError, data_keys};
+use crate::failpoint::failpoint;
+use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped, legacy::LegacyKeys};
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 4] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
 ];
+
+/// The step that gave secrets data keys.
+const ENVELOPE: u32 = 4;
 
 /// "CSGN": marks the database file as a Countersign store.
 const APPLICATION_ID: i64 = 0x4353_474e;
 
 /// Brings the schema up to date and answers the seal of the store. Nothing is written before the store is known to
-/// be one of ours, not newer than this program, and made with this key-encryption key.
-pub(super) fn prepare(connection: &mut Connection, kek: &Kek) -> Result<Seal, OpenError> {
+/// be one of ours, not newer than this program, and to open with these key-encryption keys.
+pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, OpenError> {
     let version = version(connection)?;
     if version > STEPS.len() {
         return Err(OpenError::NewerSchema);
     }
     let seal = if version == 0 {
         refuse_foreign_tables(connection)?;
-        new_seal(kek)?
+        Seal::create(keks, new_deployment()?)?
     } else {
-        stored_seal(connection, kek)?
+        stored_seal(connection, keks)?
     };
     for (number, script) in (1_u32..).zip(STEPS).skip(version) {
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        step.execute_batch(script)?;
-        if number == 1 {
-            identify(&step, &seal)?;
+        let mut statements = Batch::new(&step, script);
+        while let Some(mut statement) = statements.next()? {
+            failpoint!("migrate");
+            statement.execute([])?;
+        }
+        match number {
+            1 => identify(&step, &seal)?,
+            ENVELOPE => wrap_legacy_keys(&step, &seal, keks)?,
+            _ => {}
         }
         step.pragma_update(None, "user_version", number)?;
+        failpoint!("migrate");
         step.commit()?;
+        failpoint!("migrate");
     }
+    replace_kek(connection, &seal)?;
     Ok(seal)
 }
 
@@ -58,33 +76,103 @@ fn application_id(connection: &Connection) -> Result<i64, OpenError> {
     Ok(connection.pragma_query_value(None, "application_id", |row| row.get(0))?)
 }
 
-fn new_seal(kek: &Kek) -> Result<Seal, OpenError> {
+fn new_deployment() -> Result<DeploymentId, OpenError> {
     let mut deployment = DeploymentId::default();
     getrandom::fill(&mut deployment).map_err(|_| OpenError::System)?;
-    Ok(Seal::new(kek, deployment))
+    Ok(deployment)
 }
 
-fn stored_seal(connection: &Connection, kek: &Kek) -> Result<Seal, OpenError> {
+fn stored_seal(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
     if application_id(connection)? != APPLICATION_ID {
         return Err(OpenError::NotAStore);
     }
-    let deployment =
-        DeploymentId::try_from(fact(connection, "deployment")?).map_err(|_| OpenError::Damaged)?;
-    let seal = Seal::new(kek, deployment);
-    if seal.matches(&fact(connection, "kek_check")?) {
-        Ok(seal)
-    } else {
-        Err(OpenError::WrongKek)
+    let deployment = fact(connection, "deployment")?.ok_or(OpenError::Damaged)?;
+    let deployment = DeploymentId::try_from(deployment).map_err(|_| OpenError::Damaged)?;
+    if let Some(wrapped) = integrity_key(connection)? {
+        if keks.iter().all(|kek| KekId::of(kek) != wrapped.kek) {
+            return Err(OpenError::WrongKek);
+        }
+        return Ok(Seal::open(keks, deployment, &wrapped)?);
     }
+    let check_value = fact(connection, "kek_check")?.ok_or(OpenError::Damaged)?;
+    let mut legacy = keks.iter().map(|kek| LegacyKeys::derive(kek, &deployment));
+    let keys = legacy.find(|keys| keys.matches(&check_value));
+    let keys = keys.ok_or(OpenError::WrongKek)?;
+    Ok(Seal::with(keks, deployment, keys.fingerprints))
 }
 
-fn fact(connection: &Connection, name: &str) -> Result<Vec<u8>, OpenError> {
+fn fact(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
     let sql = "SELECT value FROM meta WHERE name = ?1";
-    Ok(connection.query_row(sql, [name], |row| row.get(0))?)
+    let value = connection.query_row(sql, [name], |row| row.get(0));
+    Ok(value.optional()?)
+}
+
+fn integrity_key(connection: &Connection) -> Result<Option<Wrapped>, OpenError> {
+    let Some(text) = fact(connection, "integrity_key")? else {
+        return Ok(None);
+    };
+    let kek = fact(connection, "integrity_kek")?;
+    let kek = kek.and_then(|bytes| KekId::from_bytes(&bytes));
+    let kek = kek.ok_or(OpenError::Damaged)?;
+    Ok(Some(Wrapped { kek, text }))
+}
+
+fn write_integrity_key(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenError> {
+    let wrapped = seal.integrity_key()?;
+    let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('integrity_key', ?1), ('integrity_kek', ?2)";
+    step.execute(sql, (wrapped.text, wrapped.kek.as_bytes()))?;
+    Ok(())
 }
 
 fn identify(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenError> {
-    let sql = "INSERT INTO meta (name, value) VALUES ('deployment', ?1), ('kek_check', ?2)";
-    step.execute(sql, (seal.deployment(), seal.check_value()))?;
+    let sql = "INSERT INTO meta (name, value) VALUES ('deployment', ?1)";
+    step.execute(sql, [seal.deployment()])?;
+    write_integrity_key(step, seal)?;
     Ok(step.pragma_update(None, "application_id", APPLICATION_ID)?)
+}
+
+/// Wraps the keys of a store that has none of its own yet.
+fn wrap_legacy_keys(step: &Transaction<'_>, seal: &Seal, keks: &Keks) -> Result<(), OpenError> {
+    let Some(check_value) = fact(step, "kek_check")? else {
+        return Ok(());
+    };
+    let mut legacy = keks
+        .iter()
+        .map(|kek| LegacyKeys::derive(kek, seal.deployment()));
+    let keys = legacy.find(|keys| keys.matches(&check_value));
+    let sealing = keys.ok_or(OpenError::WrongKek)?.sealing;
+    let mut secrets = step.prepare("SELECT id FROM secrets WHERE delete_time IS NULL")?;
+    let ids = secrets.query_map([], |row| row.get(0))?;
+    for id in ids.collect::<rusqlite::Result<Vec<i64>>>()? {
+        failpoint!("migrate");
+        data_keys::insert(step, id, &seal.wrap_data_key(id, &sealing)?)?;
+    }
+    write_integrity_key(step, seal)?;
+    step.execute("DELETE FROM meta WHERE name = 'kek_check'", [])?;
+    Ok(())
+}
+
+/// Puts the integrity key under the current key-encryption key; the data keys follow while the store serves. Refuses a
+/// start without a key-encryption key that some of them still need.
+fn replace_kek(connection: &mut Connection, seal: &Seal) -> Result<(), OpenError> {
+    let given = [Some(seal.kek()), seal.previous_kek()];
+    if let Some(needed) = data_keys::kek_being_replaced(connection)?
+        && !given.contains(&Some(needed))
+    {
+        match data_keys::keys_under(connection, needed)? {
+            0 => {}
+            keys => return Err(OpenError::PreviousKekNeeded { keys }),
+        }
+    }
+    let stored = integrity_key(connection)?.ok_or(OpenError::Damaged)?;
+    if stored.kek != seal.kek() {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        write_integrity_key(&step, seal)?;
+        failpoint!("replace-kek");
+        data_keys::begin_replacing(&step, stored.kek)?;
+        failpoint!("replace-kek");
+        step.commit()?;
+        failpoint!("replace-kek");
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod changes;
+mod envelope;
 mod failures;
 mod opening;
 mod requests;
@@ -126,6 +127,7 @@ fn options(dir: &Path, clock: &Clock) -> StoreOptions {
     StoreOptions {
         data_dir: dir.to_owned(),
         kek: kek(1),
+        previous_kek: None,
         clock: clock.clone(),
         limits: RotationLimits::default(),
         queue: 256,

@@ -17,7 +17,7 @@ use super::{
     error::{DriverFault, Fault},
     rows::{Rows, number},
 };
-use crate::{Clock, seal::Seal};
+use crate::{Clock, failpoint::failpoint, seal::Seal};
 
 /// One piece of work for the writer.
 pub(super) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
@@ -147,6 +147,8 @@ impl Writer {
         self.publishing = true;
         publish.into_iter().for_each(&mut self.publish);
         self.publishing = false;
+        #[cfg(debug_assertions)]
+        self.settle(crate::failpoint::hit("after-publish").map_err(Fault::Driver))?;
         Ok(answer)
     }
 
@@ -157,6 +159,7 @@ impl Writer {
         if self.broken {
             return Err(ChangeError::Unavailable.into());
         }
+        failpoint!("before-begin");
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -167,7 +170,9 @@ impl Writer {
         };
         match work(rows, &self.settled.limits)? {
             Done::Commit { answer, publish } => {
+                failpoint!("before-commit");
                 transaction.commit()?;
+                failpoint!("after-commit");
                 Ok((answer, publish))
             }
             Done::RollBack(answer) => {
@@ -230,6 +235,7 @@ impl Change<'_> {
             version,
             detail,
         ])?;
+        failpoint!("after-audit");
         tracing::info!(
             change = self.n,
             request_id = caller.rpc_id,

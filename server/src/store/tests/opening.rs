@@ -257,6 +257,7 @@ fn every_refusal_is_one_line_that_says_what_to_do() {
         OpenError::SqliteTooOld,
         OpenError::NewerSchema,
         OpenError::WrongKek,
+        OpenError::PreviousKekNeeded { keys: 7 },
         OpenError::NotAStore,
         OpenError::Damaged,
         OpenError::DiskFull,

@@ -217,22 +217,3 @@ async fn a_commit_that_fails_adds_no_scheme_and_publishes_none() {
     let opened = edited(bench, "");
     assert_eq!(ids(&opened.schemes), Vec::<&str>::new());
 }
-
-/// Takes the second step of the schema back, as a release without it would have left the file.
-const BACK_TO_0001: &str =
-    "DROP TABLE schemes; ALTER TABLE audit DROP COLUMN scheme; PRAGMA user_version = 1;";
-
-#[tokio::test]
-async fn a_store_of_the_first_schema_opens_with_all_it_held() {
-    let bench = Bench::new();
-    bench.create("acme/a", key("key a")).await.unwrap();
-    let before = bench.shown();
-    let opened = edited(bench, BACK_TO_0001);
-    let after: Vec<_> = opened.records.iter().map(shown).collect();
-    assert_eq!(after, before);
-    assert!(opened.corrupt.is_empty() && opened.schemes.is_empty());
-    let added = opened.store.create_scheme(caller(), new(OWN, "one"));
-    assert_eq!(added.await.unwrap().revision, 2);
-    let audit = opened.store.audit_rows(0, 10).await.unwrap();
-    assert_eq!(audit[0].scheme, None);
-}
