@@ -497,6 +497,8 @@ fn look(site: &Site) -> Book {
            SELECT count(*) FROM versions WHERE secret_id = secrets.id AND state = 'active')",
         "SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id
          WHERE (delete_time IS NULL) != (sealed_key IS NOT NULL)",
+        "SELECT count(*) FROM secrets WHERE (delete_time IS NULL) != EXISTS (
+           SELECT 1 FROM data_keys WHERE secret_id = secrets.id)",
         "SELECT count(*) FROM audit WHERE outcome != 'ok'",
     ] {
         assert_eq!(count(half), 0, "{half}");

@@ -154,6 +154,18 @@ impl Site {
         serve
     }
 
+    /// Starts `serve` with a failpoint of a debug build armed, and returns at once.
+    pub fn spawn_armed(&self, failpoint: &str) -> Running {
+        self.spawn_with(&[("FAILPOINT", failpoint)])
+    }
+
+    /// Starts `serve` with these variables, and returns at once.
+    pub fn spawn_with(&self, variables: &[(&str, &str)]) -> Running {
+        let mut serve = self.serve_command();
+        serve.envs(variables.iter().copied());
+        Running::spawn(serve, &self.path("log"))
+    }
+
     /// Starts `serve` and returns at once.
     pub fn spawn(&self) -> Running {
         Running::spawn(self.serve_command(), &self.path("log"))
@@ -239,11 +251,26 @@ impl Running {
 
     /// Waits for the log line that says where it listens.
     pub fn until_logged(&mut self) {
-        self.until(|log| {
-            let line = log.lines().find(|line| line.contains("\"serving\""))?;
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            line["address"].as_str()?.parse().ok()
-        });
+        self.until(address_in);
+    }
+
+    /// Waits until it serves, or has ended; tells whether it serves.
+    pub async fn serves_or_ends(&mut self) -> bool {
+        loop {
+            let ended = self.has_ended();
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            if let Some(address) = address_in(&log) {
+                self.address = Some(address);
+                if self.serves().await {
+                    return true;
+                }
+            }
+            if ended {
+                return false;
+            }
+            assert!(self.start.elapsed() < PATIENCE, "it does not start: {log}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// Waits until what it wrote says where it listens.
@@ -323,6 +350,13 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The address in the log line that says that it serves.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains("\"serving\""))?;
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line["address"].as_str()?.parse().ok()
 }
 
 /// Runs a command that should end by itself; tells how long it took.
