@@ -501,7 +501,8 @@ async fn a_delivery_reaches_a_receiver_on_this_machine_with_its_exact_bytes() {
     );
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, "HTTP/1.1 200 OK\nok\n".repeat(2));
+    let verdict = "verdict: accepted twice, which is right if the event is processed once\n";
+    assert_eq!(said, "HTTP/1.1 200 OK\nok\n".repeat(2) + verdict);
     let (one, two) = (kept.recv().unwrap(), kept.recv().unwrap());
     assert_eq!(one, two, "a replay is the same delivery");
     let (first, headers, body) = parsed(&one);
@@ -521,6 +522,38 @@ async fn a_delivery_reaches_a_receiver_on_this_machine_with_its_exact_bytes() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_takes_a_faulty_delivery_is_told_by_the_exit_code() {
+    let bench = Bench::with(&["github.webhook"]).await;
+    for (answer, fault, code, verdict) in [
+        (
+            "200 OK",
+            "flip",
+            1,
+            "ACCEPTED, though flip has to be refused",
+        ),
+        ("401 Unauthorized", "flip", 0, "refused, as flip has to be"),
+        (
+            "500 Oops",
+            "flip",
+            1,
+            "neither accepted (2xx) nor refused (4xx)",
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n");
+        let (address, _kept) = receiver(Box::leak(answer.into_boxed_str()));
+        let send = format!("http://{address}/");
+        let output = bench.sign(
+            "github.webhook",
+            b"{}",
+            &["--fault", fault, "--send", &send],
+        );
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.ends_with(&format!("verdict: {verdict}\n")), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_a_long_answer_is_cut() {
     let bench = Bench::with(&["github.webhook"]).await;
     let (far, reached) = receiver("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
@@ -532,7 +565,9 @@ async fn a_redirect_is_an_answer_and_a_long_answer_is_cut() {
     let output = bench.sign("github.webhook", b"{}", &["--send", &send]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, format!("HTTP/1.1 302 Found\n{}\n", "x".repeat(512)));
+    let verdict = "verdict: neither accepted (2xx) nor refused (4xx)";
+    let shown = "x".repeat(512);
+    assert_eq!(said, format!("HTTP/1.1 302 Found\n{shown}\n{verdict}\n"));
     assert!(kept.recv().is_ok() && reached.try_recv().is_err());
 }
 

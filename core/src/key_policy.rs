@@ -54,6 +54,11 @@ pub enum KeyRefusal {
     /// Too much text for a key of a public-key algorithm.
     #[error("the key is too long: its text may have 8192 bytes")]
     TextTooLong,
+    /// A key for calling the vendor's API where the scheme's keys begin otherwise.
+    #[error(
+        "the key is one for calling the vendor's API: copy the signing secret, which begins with the scheme's prefix"
+    )]
+    ApiKey,
     /// White space at an end, as copying and `echo` leave it.
     #[error("the key starts or ends with white space: remove it, a line break at the end included")]
     SurroundingWhitespace,
@@ -107,10 +112,23 @@ fn check_text(format: &KeyFormat, algorithm: Algorithm, text: &str) -> Result<()
             return Err(KeyRefusal::Weak);
         }
     }
+    if is_api_key(format, text) {
+        return Err(KeyRefusal::ApiKey);
+    }
     if [text, bare].into_iter().any(has_surrounding_whitespace) {
         return Err(KeyRefusal::SurroundingWhitespace);
     }
     Ok(())
+}
+
+/// What keys for calling an API begin with.
+const API_KEYS: [&str; 3] = ["sk_", "pk_", "rk_"];
+
+/// Whether a text begins like a key for calling an API, which signs nothing, where the keys of the scheme begin with a
+/// prefix that it does not have. Elsewhere a signing secret may well begin so.
+pub(crate) fn is_api_key(format: &KeyFormat, text: &str) -> bool {
+    let has_prefix = !format.prefix.is_empty() && !text.starts_with(&format.prefix);
+    has_prefix && API_KEYS.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// What can be said of the bytes of a MAC key or token.

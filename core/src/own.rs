@@ -280,11 +280,34 @@ fn syntax(text: &str, error: &toml::de::Error) -> OwnSchemeError {
         .next()
         .map_or(0, |line| line.chars().count())
         + 1;
+    let mut message = explain(error.message());
+    let table = error.span().and_then(|span| text.get(span));
+    if let Some(name) = table.and_then(|table| slip(error.message(), table)) {
+        message = format!("{message}; unknown field `{name}`");
+    }
     OwnSchemeError::Syntax {
         line,
         column,
-        message: explain(error.message()),
+        message,
     }
+}
+
+/// A name in a table in braces that is much like the missing one. What chooses the fields of such a table is looked for
+/// before the others, so a slip in its name is not told as an unknown field.
+fn slip(message: &str, table: &str) -> Option<String> {
+    let missing = message.strip_prefix("missing field `")?.strip_suffix('`')?;
+    let mut whole: toml::Table = toml::from_str(&format!("table = {table}")).ok()?;
+    let toml::Value::Table(table) = whole.remove("table")? else {
+        return None;
+    };
+    let is_like = |name: &String| {
+        let same = name
+            .bytes()
+            .zip(missing.bytes())
+            .take_while(|(a, b)| a == b);
+        is_segment(name) && name.len().abs_diff(missing.len()) <= 2 && same.count() >= 2
+    };
+    table.into_iter().map(|(name, _)| name).find(is_like)
 }
 
 /// What serde and the TOML parser say, without the values that they quote.

@@ -151,6 +151,9 @@ fn key(scheme: &Scheme) -> Vec<String> {
     if scheme.key.short_allowed {
         key.push("as short as 8 bytes, because the vendor issues such".to_owned());
     }
+    if scheme.key.issued {
+        key.push("issued by the vendor alone: import it".to_owned());
+    }
     if scheme.key_id_required() {
         key.push("each needs the vendor's id of it".to_owned());
     }
@@ -166,8 +169,15 @@ fn confidence(scheme: &Scheme) -> String {
 
 fn parameters(parameters: &BTreeMap<String, String>) -> Vec<String> {
     let each = parameters.iter();
-    each.map(|(name, what)| format!("{}: {}", code(name), what.trim()))
-        .collect()
+    each.map(|(name, what)| {
+        let flag = code(&format!("--parameter {name}=…"));
+        let what = what.trim();
+        format!(
+            "{}: {what}; {flag} of `countersign secret create`, which fixes it",
+            code(name)
+        )
+    })
+    .collect()
 }
 
 fn stated(text: &str) -> Vec<String> {

@@ -11,14 +11,15 @@ use super::{Cause, CauseCode, Variant, envelopes};
 use crate::{
     Key,
     key::{Algorithm, KeyDecoding},
+    key_policy,
     scheme::Scheme,
 };
 
 /// Texts that vendors write before a key.
 const PREFIXES: [&str; 6] = ["v1,whsec_", "whsec_", "whsk_", "v1,", "sk_", "ws_"];
 
-/// What an API key begins with, which is no signing secret.
-const API_KEYS: [&str; 5] = ["sk_", "pk_", "rk_", "Bearer ", "xoxb-"];
+/// What stands before a token for calling an API, and before no signing secret.
+const API_TOKENS: [&str; 2] = ["Bearer ", "xoxb-"];
 
 /// The keys that other readings of the text give; none where the algorithm knows no reading but its own.
 pub(super) fn variants(scheme: &Scheme, text: &SecretString) -> Vec<Variant<Key>> {
@@ -61,9 +62,8 @@ pub(super) fn cause(scheme: &Scheme, version: u32, variant: &Variant<Key>) -> Ca
 /// Whether the text begins like a key for calling an API.
 pub(super) fn is_api_key(scheme: &Scheme, text: &SecretString) -> bool {
     let text = text.expose_secret();
-    let own = &scheme.key.prefix;
-    let is_own = !own.is_empty() && text.starts_with(own.as_str());
-    !is_own && API_KEYS.iter().any(|prefix| text.starts_with(prefix))
+    let is_token = API_TOKENS.iter().any(|prefix| text.starts_with(prefix));
+    is_token || key_policy::is_api_key(&scheme.key, text)
 }
 
 /// The text with and without what may stand before it.
@@ -245,5 +245,8 @@ mod tests {
         assert!(is_api_key(scheme("stripe.webhook"), &key("sk_test_1")));
         assert!(!is_api_key(scheme("stripe.webhook"), &key("whsec_1")));
         assert!(!is_api_key(scheme("github.webhook"), &key("anything")));
+        assert!(is_api_key(scheme("slack.webhook"), &key("xoxb-1")));
+        // Signing secrets of this vendor begin so.
+        assert!(!is_api_key(scheme("talkjs.webhook"), &key("sk_test_1")));
     }
 }

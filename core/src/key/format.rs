@@ -22,6 +22,9 @@ pub struct KeyFormat {
     /// The vendor issues keys shorter than we would: they are taken from 8 bytes up, with a warning.
     #[serde(default)]
     pub short_allowed: bool,
+    /// The vendor makes every key: one that is made here signs nothing of the vendor's.
+    #[serde(default)]
+    pub issued: bool,
 }
 
 /// From key text to key bytes.

@@ -162,6 +162,21 @@ fn d04_white_space_at_an_end_is_refused() {
 }
 
 #[test]
+fn an_api_key_is_no_signing_secret_where_these_have_a_prefix() {
+    let digits = random_text(24);
+    let stripe = format(KeyDecoding::Utf8, "whsec_", false);
+    for prefix in ["sk_live_", "sk_test_", "pk_live_", "rk_live_"] {
+        let key = format!("{prefix}{digits}");
+        assert_eq!(refusal(&stripe, 16, &key), Some(KeyRefusal::ApiKey));
+        assert_eq!(text(&key), None);
+    }
+    assert_eq!(refusal(&stripe, 16, &format!("whsec_{digits}")), None);
+    assert_eq!(refusal(&stripe, 16, &digits), None);
+    let own = format(KeyDecoding::Utf8, "sk_", false);
+    assert_eq!(refusal(&own, 16, &format!("sk_{digits}")), None);
+}
+
+#[test]
 fn d05_nul_at_the_end_of_a_text_is_refused() {
     let mut key = random_text(32);
     assert_eq!(text(&key), None);

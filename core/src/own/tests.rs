@@ -105,6 +105,13 @@ fn an_error_says_where_it_is_and_what_may_stand_there() {
         message.contains("`titel`") && message.contains("`title`"),
         "{message}"
     );
+    // What chooses the other fields of its table.
+    let text = own().replace("grammar = ", "grammer = ");
+    let message = parse(&text).unwrap_err().to_string();
+    assert!(
+        message.contains("missing field `grammar`; unknown field `grammer`"),
+        "{message}"
+    );
 }
 
 /// Puts a canary into every value of a description, in every kind that TOML has.

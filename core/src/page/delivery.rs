@@ -252,6 +252,10 @@ fn optional(rules: Option<&TextRules>, part: ProvenPart) -> bool {
     })
 }
 
+/// What to do about deliveries that do not get too old.
+const REPLAYS: &str =
+    "replays are reported, or denied after `countersign secret update NAME --replay deny`";
+
 fn freshness(rules: &WebhookRules) -> String {
     let unit = match rules.timestamp_form() {
         Some(TimestampForm::Seconds) => "in seconds",
@@ -269,19 +273,20 @@ fn freshness(rules: &WebhookRules) -> String {
     }
     match (rules.has_timestamp(), unit) {
         (true, "") => {
-            "none: the vendor states no unit; set unit and tolerance to have the timestamp checked"
+            "none: the vendor states no unit; the timestamp is checked once you set both: `countersign secret update \
+             NAME --timestamp-unit seconds --tolerance 5m`"
                 .to_owned()
         }
         (true, unit) => {
-            format!("none: a timestamp {unit}, checked once you set a tolerance")
+            format!(
+                "none: a timestamp {unit}, checked once you set a tolerance: `countersign secret update NAME \
+                 --tolerance 5m`"
+            )
         }
         (false, _) if rules.text().is_none() => {
-            "none but the token's own `exp`, if it has one; let replays be reported or denied"
-                .to_owned()
+            format!("none but the token's own `exp` and `nbf`, if it has them; {REPLAYS}")
         }
-        (false, _) => {
-            "none: a delivery never gets too old; let replays be reported or denied".to_owned()
-        }
+        (false, _) => format!("none: a delivery never gets too old; {REPLAYS}"),
     }
 }
 

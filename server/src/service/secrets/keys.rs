@@ -67,6 +67,7 @@ impl Shared {
             let reason = match refusal {
                 KeyRefusal::Empty => ErrorReason::EmptyKey,
                 KeyRefusal::NotInFormat
+                | KeyRefusal::ApiKey
                 | KeyRefusal::SurroundingWhitespace
                 | KeyRefusal::TrailingNul => ErrorReason::KeyFormat,
                 KeyRefusal::TooShort { .. } | KeyRefusal::TooLong | KeyRefusal::TextTooLong => {
