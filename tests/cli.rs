@@ -274,8 +274,32 @@ async fn a_refusal_is_explained_to_people_and_to_programs() {
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["causes"][0]["code"], "CAUSE_CODE_BODY_RESERIALISED");
     assert_eq!(json["reason"], "REASON_SIGNATURE_MISMATCH");
+    // Without a body it is a delivery with an empty one.
+    let empty = run(&site, &url(&running), "explain a/b -H a:b");
+    assert!(stdout(&empty).contains("0 bytes, empty"), "{empty:?}");
+    // What a server says by its calls is said by commands.
+    for (line, parts) in [
+        (
+            "secret get a/none",
+            &["`countersign secret list` has the names"][..],
+        ),
+        (
+            "verify a/b --id x --hash 00",
+            &[
+                "`countersign secret get NAME`",
+                "`countersign webhook sign`",
+            ],
+        ),
+    ] {
+        let output = run(&site, &url(&running), line);
+        assert_eq!(output.status.code(), Some(64), "{line}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            parts.iter().all(|part| said.contains(part)),
+            "{line}: {said}"
+        );
+    }
     for wrong in [
-        "explain a/b -H a:b",
         "explain a/b --id x --body {}",
         "explain a/b --hash x --jwt y",
     ] {
@@ -395,7 +419,26 @@ async fn what_is_wrong_with_a_new_key_is_told_in_words() {
         "{rotated}"
     );
     let rotated = stdout(&run(&site, &url(&running), "secret rotate a/b --emergency"));
-    assert!(!rotated.contains("WARNING"), "{rotated}");
+    assert!(!rotated.contains("was shared"), "{rotated}");
+    let issued = "secret create a/stripe --scheme stripe.webhook";
+    let issued = stdout(&run(&site, &url(&running), issued));
+    assert!(
+        issued.contains("issues the keys of stripe.webhook itself"),
+        "{issued}"
+    );
+    site.write("key", "sk_live_51b2c3d4e5f6a7b8c9d0e1f2", 0o600);
+    let mut create = client_command(
+        &site,
+        &url(&running),
+        "secret create a/x --scheme stripe.webhook",
+    );
+    let (output, _) = finish(create.arg("--key-file").arg(site.path("key")), PATIENCE);
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("calling the vendor's API") && !said.contains("sk_live"),
+        "{said}"
+    );
 }
 
 /// The worked example of the document.

@@ -25,24 +25,26 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Start here:
-  countersign dev              a server to try, with demo secrets of well-known vendors
-  countersign scheme list      what can be signed and verified
+  countersign dev            a server to try, with secrets of known vendors
+  countersign scheme list    what can be signed and verified
 
 With the demo server running:
   countersign sign demo/chatwoot-identity --id user-42
   countersign verify demo/chatwoot-identity --id user-42 --hash HASH
-  countersign webhook verify demo/stripe-webhook --headers-file headers.txt --body-file body.json
+  countersign webhook verify demo/stripe-webhook --headers-file h --body b
   countersign secret rotate demo/stripe-webhook --grace 24h
 
 Exit codes:
   0   verified, or done
   1   not verified, or refused by the linter
   64  the command, one of its values or a setting is wrong
-  65  the store cannot be used with this release and key-encryption key, or is damaged
-  69  no server, no answer, or overloaded; for serve and dev: the port, the data directory or its
-      disk is in use or not there
+  65  the store cannot be used with this release and key-encryption key, or
+      is damaged
+  69  no server, no answer, or overloaded; for serve and dev: the port, the
+      data directory or its disk is in use or not there
   70  any other error
-  75  the secret was changed in between (--expected-version, --etag): read it again, then repeat
+  75  the secret was changed in between (--expected-version, --etag): read it
+      again, then repeat
   77  not permitted";
 
 /// Signs and verifies chat identities and webhooks, and keeps and rotates their secrets.
@@ -165,6 +167,21 @@ mod tests {
     }
 
     #[test]
+    fn no_line_of_the_examples_is_too_long_for_a_terminal() {
+        fn long_lines(command: &clap::Command) -> Vec<String> {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            // The rest is wrapped where it is shown.
+            let examples = help.lines().filter(|line| line.starts_with("  "));
+            let long = examples.filter(|line| line.chars().count() > 78);
+            let own = long.map(str::to_owned);
+            let of_others = command.get_subcommands().flat_map(long_lines);
+            own.chain(of_others).collect()
+        }
+        assert_eq!(long_lines(&Cli::command()), Vec::<String>::new());
+    }
+
+    #[test]
     fn the_verbs_of_the_help_parse() {
         for line in [
             "countersign dev --listen 127.0.0.1:0 --data-dir x",
@@ -190,6 +207,7 @@ mod tests {
             "countersign explain a/b --id user-42 --hash 00 --json",
             "countersign explain a/b --jwt-file -",
             "countersign explain a/b",
+            "countersign explain a/b --method GET --url https://a.example/?x=1",
             "countersign scheme show chatwoot.identity",
             "countersign scheme show chatwoot.identity --definition",
             "countersign scheme lint acme.toml --json",

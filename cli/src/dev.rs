@@ -23,8 +23,8 @@ rotate and use these secrets. Never import a real key here. For real use: counte
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign dev
-  countersign dev --listen 127.0.0.1:0                a free port
-  countersign dev --data-dir ./countersign-dev        keeps its secrets for the next start")]
+  countersign dev --listen 127.0.0.1:0    a free port
+  countersign dev --data-dir ./dev        keeps its secrets for the next start")]
 pub(crate) struct DevArgs {
     /// The loopback address and port to listen on
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "ADDRESS")]

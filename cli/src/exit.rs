@@ -9,7 +9,7 @@ use std::{
 use countersign_client::{Code, Error};
 use countersign_server::{ConfigErrors, StartError, store::OpenError};
 
-use crate::change::MayHaveHappened;
+use crate::{change::MayHaveHappened, commands};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub(crate) fn report(error: &anyhow::Error, err: &mut dyn Write) {
     }
     let mut lines = match error.downcast_ref::<ConfigErrors>() {
         Some(ConfigErrors(all)) => all.iter().map(ToString::to_string).collect(),
-        None => vec![with_causes(error)],
+        None => vec![commands::named(&with_causes(error))],
     };
     for line in &mut lines {
         line.insert_str(0, "error: ");
@@ -189,6 +189,10 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::Call(call) if call.reason() == Some("FORCE_REQUIRED") => {
             Some("If it is meant, repeat it with --force.")
         }
+        Error::Call(call) if call.reason() == Some("PURPOSE_MISMATCH") => Some(
+            "Webhooks are for `countersign webhook sign` and `webhook verify`, identities for `countersign sign` and\n\
+             `verify`, unguessable ids for `countersign sign --resource-id`; `countersign explain` takes the first two.",
+        ),
         _ => None,
     }
 }

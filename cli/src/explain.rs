@@ -10,8 +10,9 @@ use countersign_client::{
 
 use crate::{
     args::Connection,
+    commands,
     exit::{Exit, usage},
-    input::{BodyArgs, HeaderArgs, IdentityArgs},
+    input::{BodyArgs, HeaderArgs, IdentityArgs, METHOD},
     json,
     proof::ProofArgs,
     render::{plain, word},
@@ -23,14 +24,15 @@ const WIDTH: usize = 100;
 /// Arguments of `explain`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign explain acme/stripe --headers-file headers.txt --body-file body.json
+  countersign explain acme/stripe --headers-file h --body-file b
   countersign explain acme/twilio -H 'X-Twilio-Signature: 00' \\
     --body-file form --url https://example.com/in
   countersign explain acme/chat --id user-42 --hash 5f2c...
   countersign explain acme/jwt --jwt-file token.txt
-Give the request exactly as it was captured: with a body it is a webhook delivery, without one an identity.
-The checks say where it failed; the causes, the likeliest first, what to change. It changes nothing, is
-limited in how often it may be asked, and stands in the audit.
+Give the request exactly as it was captured: with headers, body, method or URL it is a webhook delivery, whose body is \
+empty if none is given; else it is an identity.
+The checks say where it failed; the causes, the likeliest first, what to change. It changes nothing, is limited in how \
+often it may be asked, and stands in the audit.
 Exits with 0 if the proof holds, with 1 if not.")]
 pub(crate) struct ExplainArgs {
     /// Name of the secret
@@ -50,7 +52,7 @@ struct DeliveryArgs {
     headers: HeaderArgs,
     #[command(flatten)]
     body: Option<BodyArgs>,
-    /// The HTTP method; only schemes that sign it need it
+    /// The HTTP method; unset: POST. Schemes that sign it and questions of vendors need it
     #[arg(long)]
     method: Option<String>,
     /// The URL as registered with the vendor; only schemes that sign it need it
@@ -67,6 +69,31 @@ struct ClaimArgs {
     proof: ProofArgs,
 }
 
+impl DeliveryArgs {
+    fn is_given(&self) -> bool {
+        let is_addressed = self.method.is_some() || self.url.is_some();
+        is_addressed || self.body.is_some() || self.headers.is_given()
+    }
+
+    /// Without a body the delivery has an empty one.
+    fn request(self, secret: String) -> anyhow::Result<v1::VerifyWebhookRequest> {
+        let body = match &self.body {
+            Some(body) => {
+                self.headers.check(body)?;
+                body.read()?
+            }
+            None => Vec::new(),
+        };
+        Ok(v1::VerifyWebhookRequest {
+            secret,
+            headers: self.headers.read()?,
+            payload: Some(Payload::Body(body.into())),
+            method: self.method.unwrap_or_else(|| METHOD.to_owned()),
+            url: self.url.unwrap_or_default(),
+        })
+    }
+}
+
 impl ExplainArgs {
     fn check(self) -> anyhow::Result<(Connection, Check)> {
         let Self {
@@ -76,28 +103,14 @@ impl ExplainArgs {
             connection,
         } = self;
         let is_identity = !identity.claimed.is_empty() || identity.proof.is_given();
-        let check = match delivery.body {
-            Some(_) if is_identity => {
+        let check = match delivery.is_given() {
+            true if is_identity => {
                 return Err(usage(
                     "a delivery has no --id, --hash or the like: explain one of them",
                 ));
             }
-            Some(body) => {
-                delivery.headers.check(&body)?;
-                Check::Webhook(v1::VerifyWebhookRequest {
-                    secret,
-                    headers: delivery.headers.read()?,
-                    payload: Some(Payload::Body(body.read()?.into())),
-                    method: delivery.method.unwrap_or_default(),
-                    url: delivery.url.unwrap_or_default(),
-                })
-            }
-            None if !delivery.headers.read()?.is_empty() => {
-                return Err(usage(
-                    "a delivery has a body: --body-file FILE, or --body '' for none",
-                ));
-            }
-            None => Check::Identity(v1::VerifyRequest {
+            true => Check::Webhook(delivery.request(secret)?),
+            false => Check::Identity(v1::VerifyRequest {
                 secret,
                 claimed: Some(identity.claimed.into_wire()),
                 proof: identity.proof.read()?,
@@ -192,7 +205,7 @@ fn print_cause(number: usize, cause: &Cause, out: &mut dyn Write) -> anyhow::Res
 
 /// The words of a text in lines of at most this many characters, where words allow it.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let text = plain(text);
+    let text = commands::named(&plain(text));
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is always a line");

@@ -20,6 +20,9 @@ use crate::exit::usage;
 /// The file name that stands for standard input.
 const STDIN: &str = "-";
 
+/// The HTTP method of deliveries.
+pub(crate) const METHOD: &str = "POST";
+
 /// Where the body of a delivery comes from.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
@@ -51,7 +54,8 @@ pub(crate) struct HeaderArgs {
     /// A header as received; repeat it for more
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<Header>,
-    /// A file with one header a line, as received; - reads standard input, which can be the headers or the body
+    /// A file with one header a line, as received; the line of the request before them is skipped. - reads standard
+    /// input, which can be the headers or the body
     #[arg(long, value_name = "FILE")]
     headers_file: Option<PathBuf>,
 }
@@ -68,6 +72,10 @@ impl HeaderArgs {
         };
         all.extend(self.headers.iter().cloned());
         Ok(all)
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        self.headers_file.is_some() || !self.headers.is_empty()
     }
 
     /// Refuses headers and a body that both come from standard input.
@@ -167,13 +175,22 @@ pub(crate) fn header(line: &str) -> Result<Header, String> {
     })
 }
 
+/// Whether it is the first line of a captured request, such as `POST /hook HTTP/1.1`.
+fn is_request_line(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let method = words.next().unwrap_or_default();
+    let version = words.next_back().unwrap_or_default();
+    version.starts_with("HTTP/")
+        && !method.is_empty()
+        && method.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 fn header_lines(text: &str) -> anyhow::Result<Vec<Header>> {
     let mut headers = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty())
-    {
+    let lines = text.lines().enumerate();
+    let mut lines = lines.filter(|(_, line)| !line.is_empty()).peekable();
+    lines.next_if(|(_, line)| is_request_line(line));
+    for (index, line) in lines {
         let parsed = header(line)
             .map_err(|problem| usage(format!("line {} of the headers: {problem}", index + 1)))?;
         headers.push(parsed);
@@ -301,6 +318,16 @@ mod tests {
             headers.iter().map(|h| h.value.as_str()).collect::<Vec<_>>(),
             ["1", "2"]
         );
+        for first in ["POST /in?x=1 HTTP/1.1\r\n", "\nGET / HTTP/2\n"] {
+            assert_eq!(header_lines(&format!("{first}a: 1\n")).unwrap().len(), 1);
+        }
+        for other in [
+            "post / HTTP/1.1\n",
+            "HTTP/1.1 200 OK\n",
+            "POST / HTTP/1.1\nGET / HTTP/1.1\n",
+        ] {
+            assert!(header_lines(other).is_err(), "{other}");
+        }
         let problem = header_lines("a: 1\nbroken\n").unwrap_err();
         assert!(problem.to_string().starts_with("line 2"));
     }

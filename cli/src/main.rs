@@ -2,6 +2,7 @@
 
 mod args;
 mod change;
+mod commands;
 mod conformance;
 mod demo;
 mod dev;

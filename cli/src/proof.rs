@@ -20,10 +20,13 @@ use crate::{
 /// Arguments of `sign`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign sign acme/chat --id user-42 --email ada@example.com      a user hash or a token, by the scheme
+  countersign sign acme/chat --id user-42 --email ada@example.com
+      a user hash or a token, by the scheme
   countersign sign acme/jwt --id user-42 --attribute plan=pro --ttl 1h
-  countersign sign acme/talkjs-id --resource-id order_1234             an unguessable id
-The proof alone goes to standard output, so that it can be piped.")]
+  countersign sign acme/talkjs-id --resource-id order_1234
+      an unguessable id
+The proof alone goes to standard output, so that it can be piped.
+A delivery is signed by `countersign webhook sign`.")]
 pub(crate) struct SignArgs {
     /// Name of the secret
     secret: String,
@@ -70,9 +73,11 @@ pub(crate) async fn sign(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<
 #[command(after_help = "Examples:
   countersign verify acme/chat --id user-42 --hash 5f2c...
   countersign verify acme/jwt --jwt-file token.txt
-  countersign verify acme/chat --id user-42                  what the mode says about no proof at all
-Exits with 0 only if the identity is proven. A secret in mode optional allows unproven identities too; that
-is decision ALLOW with trust UNVERIFIED, and exit code 1.")]
+  countersign verify acme/chat --id user-42
+      what the mode says about no proof at all
+Exits with 0 only if the identity is proven. A secret in mode optional allows unproven identities too; that is \
+decision ALLOW with trust UNVERIFIED, and exit code 1.
+A delivery is checked by `countersign webhook verify`.")]
 pub(crate) struct VerifyArgs {
     /// Name of the secret
     secret: String,

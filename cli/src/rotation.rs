@@ -20,10 +20,14 @@ use crate::{
 /// Arguments of `secret rotate`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign secret rotate acme/stripe --grace 24h        the old key verifies for another day
-  countersign secret rotate acme/stripe --emergency        every older key is dead when this returns
-  countersign secret rotate acme/chat --stage              verifies now, signs after `secret activate`
-  countersign secret rotate acme/stripe --import           the vendor made the new key")]
+  countersign secret rotate acme/stripe --grace 24h
+      the old key verifies for another day
+  countersign secret rotate acme/stripe --emergency
+      every older key is dead when this returns
+  countersign secret rotate acme/chat --stage
+      verifies now, signs after `secret activate`
+  countersign secret rotate acme/stripe --import
+      the vendor made the new key")]
 pub(crate) struct RotateArgs {
     /// Name of the secret
     name: String,
@@ -102,12 +106,13 @@ pub(crate) async fn rotate(args: RotateArgs, out: &mut dyn Write) -> anyhow::Res
         let value = json::new_version(answer.secret.as_ref(), answer.version, &answer.revealed_key);
         return json::print(&value, out);
     }
-    print_rotated(&request, &answer, out)
+    print_rotated(&request, &answer, &args.connection, out).await
 }
 
-fn print_rotated(
+async fn print_rotated(
     request: &v1::RotateSecretRequest,
     answer: &v1::RotateSecretResponse,
+    connection: &Connection,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let (name, version) = (&request.name, answer.version);
@@ -124,7 +129,8 @@ fn print_rotated(
     } else {
         writeln!(out, "Made version {version}.")?;
     }
-    reveal(&answer.revealed_key, out)?;
+    let secret = answer.secret.as_ref();
+    reveal(&answer.revealed_key, secret, connection, out).await?;
     warn(answer.secret.as_ref(), version, out)?;
     let Some(secret) = &answer.secret else {
         return Ok(());

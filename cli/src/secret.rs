@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io::Write, time::SystemTime};
 
 use clap::{Args, Subcommand};
 use countersign_client::v1;
+use countersign_core::OwnScheme;
 use serde_json::json;
 
 use crate::{
@@ -57,16 +58,42 @@ pub(crate) async fn run(args: SecretArgs, out: &mut dyn Write) -> anyhow::Result
     Ok(Exit::Ok)
 }
 
-/// Shows a generated key, the one time that it is shown.
-pub(crate) fn reveal(key: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-    if !key.is_empty() {
-        writeln!(
-            out,
-            "\nThe key; store it now. Only the same --request-id shows it again, for 24 hours:\n\n  {key}\n\n\
-             A vendor that issues keys of its own never signs with this one: import such a key with --key-file.\n"
-        )?;
+/// Shows a generated key, the one time that it is shown, and then what it is good for.
+pub(crate) async fn reveal(
+    key: &str,
+    secret: Option<&v1::Secret>,
+    connection: &Connection,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if key.is_empty() {
+        return Ok(());
     }
+    writeln!(
+        out,
+        "\nThe key; store it now. Only the same --request-id shows it again, for 24 hours:\n\n  {key}\n"
+    )?;
+    // What is asked now may take its time, or fail: the key is out.
+    out.flush()?;
+    let scheme = match (secret, connection.connect().await) {
+        (Some(secret), Ok(client)) => client.get_scheme(&secret.scheme).await.ok(),
+        _ => None,
+    };
+    writeln!(out, "{}\n", use_of_key(scheme.as_ref()))?;
     Ok(())
+}
+
+/// Whether a vendor may come to sign with a key that was generated here.
+fn use_of_key(scheme: Option<&v1::Scheme>) -> String {
+    let own = scheme.and_then(|scheme| OwnScheme::parse_stored(&scheme.definition).ok());
+    match own {
+        Some(own) if own.scheme.key.issued => format!(
+            "WARNING: the vendor issues the keys of {} itself and never signs with this one, which is good for tests\n\
+             alone. Import the vendor's: countersign secret rotate NAME --emergency --key-file FILE",
+            own.scheme.id
+        ),
+        _ => "A vendor that issues keys of its own never signs with this one: import such a key with --key-file."
+            .to_owned(),
+    }
 }
 
 /// Says what is recorded about the key of a new version.
@@ -223,4 +250,29 @@ async fn delete(args: DeleteArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     writeln!(out, "Deleted {}; its keys are erased.", args.name)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_key_that_no_vendor_takes_is_told_by_its_scheme() {
+        let said = |id: &str| {
+            let scheme = v1::Scheme {
+                definition: countersign_core::catalogue::definition(id).unwrap(),
+                ..Default::default()
+            };
+            use_of_key(Some(&scheme))
+        };
+        let stripe = said("stripe.webhook");
+        assert!(
+            stripe.contains("issues the keys of stripe.webhook"),
+            "{stripe}"
+        );
+        for id in ["github.webhook", "countersign.token"] {
+            assert!(!said(id).contains("WARNING"), "{id}");
+        }
+        assert!(!use_of_key(None).contains("WARNING"));
+    }
 }

@@ -100,7 +100,8 @@ impl From<Replay> for v1::ReplayPolicy {
       a new key, shown once
   countersign secret create acme/stripe --scheme stripe.webhook --import
       asks for the key that the vendor shows
-  vault read -field=key x | countersign secret create acme/x --scheme stripe.webhook --key-stdin
+  vault read -field=key x |
+    countersign secret create acme/x --scheme stripe.webhook --key-stdin
       takes it from another program")]
 pub(crate) struct CreateArgs {
     /// Name: 1 to 4 segments joined by /, the first one is the namespace
@@ -163,7 +164,8 @@ pub(crate) async fn create(args: CreateArgs, out: &mut dyn Write) -> anyhow::Res
     }
     let name = &request.name;
     writeln!(out, "Created {name} with version {}.", answer.version)?;
-    reveal(&answer.revealed_key, out)?;
+    let secret = answer.secret.as_ref();
+    reveal(&answer.revealed_key, secret, &args.connection, out).await?;
     warn(answer.secret.as_ref(), answer.version, out)
 }
 

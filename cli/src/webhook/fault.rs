@@ -77,6 +77,14 @@ impl Fault {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
+    /// How often the delivery is made.
+    pub(super) fn times(self) -> usize {
+        match self {
+            Self::Replay => 2,
+            _ => 1,
+        }
+    }
+
     fn is_of_the_body(self) -> bool {
         matches!(
             self,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::{Bytes, Incoming},
@@ -15,7 +15,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::delivery::Delivery;
+use super::{delivery::Delivery, fault::Fault};
 use crate::exit::{Exit, Unreachable, usage};
 
 /// How long a receiver may take for a delivery.
@@ -79,15 +79,15 @@ impl Target {
     }
 }
 
-/// Sends a delivery some times and prints the answers.
+/// Sends a delivery, a replay twice, prints the answers and what they say of the receiver.
 pub(super) async fn send(
     target: &Target,
     delivery: &Delivery,
-    times: usize,
+    fault: Option<Fault>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Ok;
-    for _ in 0..times {
+    let mut taken = Vec::new();
+    for _ in 0..fault.map_or(1, Fault::times) {
         let answered = timeout(PATIENCE, post(target, delivery)).await;
         let answer = answered.map_err(|_| {
             let secs = PATIENCE.as_secs();
@@ -97,16 +97,64 @@ pub(super) async fn send(
         if !answer.text.is_empty() {
             writeln!(out, "{}", answer.text)?;
         }
-        if !answer.is_success {
-            exit = Exit::NotVerified;
+        taken.push(answer.taken);
+    }
+    let (exit, verdict) = verdict(fault, &taken);
+    writeln!(out, "verdict: {verdict}")?;
+    Ok(exit)
+}
+
+/// What a receiver did with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// 2xx.
+    Accepted,
+    /// 4xx.
+    Refused,
+    /// Any other answer.
+    Neither,
+}
+
+impl From<StatusCode> for Taken {
+    fn from(status: StatusCode) -> Self {
+        match status {
+            _ if status.is_success() => Self::Accepted,
+            _ if status.is_client_error() => Self::Refused,
+            _ => Self::Neither,
         }
     }
-    Ok(exit)
+}
+
+/// Whether the receiver did right, and what it did.
+fn verdict(fault: Option<Fault>, taken: &[Taken]) -> (Exit, String) {
+    let last = taken.last().copied().unwrap_or(Taken::Neither);
+    let good = [None, Some(Fault::Replay)].contains(&fault);
+    let name = fault.map(Fault::name).unwrap_or_default();
+    let (is_right, said) = match (good, taken, last) {
+        (_, _, Taken::Neither) => (false, "neither accepted (2xx) nor refused (4xx)".to_owned()),
+        (true, [_], Taken::Accepted) => (true, "accepted, as a good delivery has to be".to_owned()),
+        (true, [Taken::Accepted, ..], Taken::Accepted) => (
+            true,
+            "accepted twice, which is right if the event is processed once".to_owned(),
+        ),
+        (true, [Taken::Accepted, _, ..], _) => {
+            (true, "accepted, and refused the second time".to_owned())
+        }
+        (true, ..) => (false, "REFUSED, though it is good".to_owned()),
+        (false, _, Taken::Refused) => (true, format!("refused, as {name} has to be")),
+        (false, ..) => (false, format!("ACCEPTED, though {name} has to be refused")),
+    };
+    let exit = if is_right {
+        Exit::Ok
+    } else {
+        Exit::NotVerified
+    };
+    (exit, said)
 }
 
 struct Answer {
     status: String,
-    is_success: bool,
+    taken: Taken,
     text: String,
 }
 
@@ -123,7 +171,7 @@ async fn post(target: &Target, delivery: &Delivery) -> anyhow::Result<Answer> {
     driver.abort();
     Ok(Answer {
         status: line,
-        is_success: status.is_success(),
+        taken: status.into(),
         text,
     })
 }
@@ -160,6 +208,34 @@ async fn beginning(mut body: Incoming) -> Result<String, hyper::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receiver_does_right_if_it_refuses_what_is_wrong_and_nothing_else() {
+        use Taken::{Accepted, Neither, Refused};
+        let stale = Some(Fault::Stale);
+        let replay = Some(Fault::Replay);
+        for (fault, taken, exit, words) in [
+            (None, &[Accepted][..], Exit::Ok, "accepted, as"),
+            (None, &[Refused], Exit::NotVerified, "REFUSED"),
+            (None, &[Neither], Exit::NotVerified, "neither"),
+            (stale, &[Refused], Exit::Ok, "refused, as stale"),
+            (
+                stale,
+                &[Accepted],
+                Exit::NotVerified,
+                "ACCEPTED, though stale",
+            ),
+            (stale, &[Neither], Exit::NotVerified, "neither"),
+            (replay, &[Accepted, Accepted], Exit::Ok, "twice"),
+            (replay, &[Accepted, Refused], Exit::Ok, "the second time"),
+            (replay, &[Refused, Refused], Exit::NotVerified, "REFUSED"),
+            (replay, &[Refused, Accepted], Exit::NotVerified, "REFUSED"),
+        ] {
+            let (got, said) = verdict(fault, taken);
+            assert_eq!(got, exit, "{fault:?} {taken:?}");
+            assert!(said.starts_with(words) || said.contains(words), "{said}");
+        }
+    }
 
     #[test]
     fn only_this_machine_is_a_target() {

@@ -29,21 +29,29 @@ use crate::{
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign webhook sign demo/talkjs-webhook --body-file body.json > headers.txt
-  countersign webhook verify demo/talkjs-webhook --headers-file headers.txt --body-file body.json
+  countersign webhook sign demo/talkjs-webhook --body-file body.json \\
+    > headers.txt
+  countersign webhook verify demo/talkjs-webhook --headers-file headers.txt \\
+    --body-file body.json
 
 Try your own receiver, first with a good delivery, then with faulty ones that it has to refuse:
-  countersign webhook sign demo/stripe-webhook --body '{\"id\":1}' --send http://127.0.0.1:8080/hook
-  countersign webhook sign demo/stripe-webhook --body '{\"id\":1}' --fault stale \\
+  countersign webhook sign demo/stripe-webhook --body '{\"id\":1}' \\
     --send http://127.0.0.1:8080/hook
-  countersign webhook sign demo/github-webhook --body '{}' --fault flip-signature --format curl
+  countersign webhook sign demo/stripe-webhook --body '{\"id\":1}' \\
+    --fault stale --send http://127.0.0.1:8080/hook
+  countersign webhook sign demo/github-webhook --body '{}' \\
+    --fault flip-signature --format curl
 
 Where the vendor signs method and URL, give both as it knows them:
   countersign secret create acme/hubspot --scheme hubspot.webhook
   countersign webhook sign acme/hubspot --body '{}' --method POST \\
     --url https://example.com/hook
 
-Exits with 0 if the delivery was made, with --send if the receiver answered 2xx to each; 1 if it did not.")]
+--format json prints the whole delivery, as it goes over the line; --json prints what the server answered, which is \
+what to add to the delivery and the version that signed.
+
+Exits with 0 if the delivery was made. With --send: 0 if the receiver did right, which is 2xx to a good delivery and \
+4xx to a faulty one (a replay may get either); 1 if it did not; 69 if it did not answer.")]
 pub(crate) struct SignArgs {
     /// Name of the secret
     secret: String,
@@ -56,7 +64,7 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "TIME")]
     timestamp: Option<Timestamp>,
     /// The HTTP method
-    #[arg(long, default_value = "POST", value_parser = method)]
+    #[arg(long, default_value = input::METHOD, value_parser = method)]
     method: String,
     /// The URL as the vendor knows it, where the scheme signs it; unset: the secret's parameter url
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -115,13 +123,8 @@ pub(crate) async fn run(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<E
         fs::write(path, &delivery.body)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let times = if args.fault == Some(Fault::Replay) {
-        2
-    } else {
-        1
-    };
     if let Some(target) = &args.send {
-        return send::send(target, &delivery, times, out).await;
+        return send::send(target, &delivery, args.fault, out).await;
     }
     if args.connection.json {
         json::print(&json::signed(&answer), out)?;
@@ -130,7 +133,7 @@ pub(crate) async fn run(args: SignArgs, out: &mut dyn Write) -> anyhow::Result<E
     if args.format == Format::Headers {
         note_what_changed(&args, &to_sign, &delivery);
     }
-    for _ in 0..times {
+    for _ in 0..args.fault.map_or(1, Fault::times) {
         output::print(args.format, &delivery, out)?;
     }
     Ok(Exit::Ok)

@@ -11,20 +11,22 @@ use countersign_client::{
 use crate::{
     args::Connection,
     exit::Exit,
-    input::{BodyArgs, HeaderArgs},
+    input::{BodyArgs, HeaderArgs, METHOD},
     json,
     render::{fields, plain, word},
 };
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign webhook verify acme/stripe --headers-file headers.txt --body-file body.json
-  countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' --body-file - < body
+  countersign webhook verify acme/stripe --headers-file h --body-file b
+  countersign webhook verify acme/github -H 'X-Hub-Signature-256: sha256=00' \\
+    --body-file - < body
   countersign webhook sign acme/stripe --body '{}' |
     countersign webhook verify acme/stripe --headers-file - --body '{}'
 A handshake, by which a vendor asks whether the endpoint is yours, is shown with the response to send.
-Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not; a handshake
-that its vendor does not sign exits with 1 too.")]
+Exits with 0 if the delivery is genuine and not a replay that the secret denies, with 1 if not; a handshake that its \
+vendor does not sign exits with 1 too.
+An identity is checked by `countersign verify`.")]
 pub(crate) struct VerifyArgs {
     /// Name of the secret
     secret: String,
@@ -32,8 +34,8 @@ pub(crate) struct VerifyArgs {
     headers: HeaderArgs,
     #[command(flatten)]
     body: BodyArgs,
-    /// The HTTP method; only schemes that sign it need it
-    #[arg(long, default_value = "", hide_default_value = true)]
+    /// The HTTP method; schemes that sign it and questions of vendors need it
+    #[arg(long, default_value = METHOD)]
     method: String,
     /// The URL as registered with the vendor; only schemes that sign it need it
     #[arg(long, default_value = "", hide_default_value = true)]
