@@ -1,12 +1,13 @@
 # make check        everything that CI runs
 # make check-rust   the part that needs Rust and a C compiler alone
+# make differential ten million tokens, judged by us and by crate jsonwebtoken
 # make bench        figures of this machine
 # make advisories   known vulnerabilities of dependencies; fetches the RustSec database
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TOOLS := target/tools
 
-.PHONY: check check-rust lint build test deny oracles advisories bench
+.PHONY: check check-rust lint build test deny oracles advisories differential bench
 
 check: lint build test deny oracles
 
@@ -31,6 +32,9 @@ oracles: build
 
 advisories: $(TOOLS)/bin/cargo-deny
 	$(TOOLS)/bin/cargo-deny --workspace check advisories
+
+differential:
+	TOKENS=10000000 $(CARGO) test --release --locked --package countersign-core --test differential -- --nocapture
 
 bench:
 	$(CARGO) bench --locked --package countersign-proto --bench '*'

@@ -80,6 +80,24 @@ pub fn verify<'a>(
     now: Timestamp,
 ) -> Result<TokenProof, Reason> {
     let compact = Compact::parse(token)?;
+    let signer = signer(rules.kid, keys, &compact)?;
+    let claims = json::object(&compact.payload).ok_or(Reason::TokenMalformed)?;
+    let expire_time = claims::check_times(rules, &claims, leeway_secs, now)?;
+    claims::check_fixed(rules, parameters, &claims)?;
+    claims::check_listed(rules, &claims)?;
+    Ok(TokenProof {
+        version: signer.version,
+        identity: claims::identity(rules, claims)?,
+        expire_time,
+    })
+}
+
+/// Whose key signed a JWS, whatever its payload is. Every key is tried before the header is read.
+fn signer<'a>(
+    kid: Kid,
+    keys: impl Iterator<Item = TokenKey<'a>>,
+    compact: &Compact<'_>,
+) -> Result<TokenKey<'a>, Reason> {
     let mut keyless = true;
     let signers: Vec<TokenKey<'a>> = keys
         .inspect(|_| keyless = false)
@@ -92,19 +110,8 @@ pub fn verify<'a>(
     if keyless {
         return Err(Reason::NoLiveVersion);
     }
-    let signer = signers
-        .iter()
-        .find(|signer| header.names(rules.kid, signer))
-        .ok_or(Reason::SignatureMismatch)?;
-    let claims = json::object(&compact.payload).ok_or(Reason::TokenMalformed)?;
-    let expire_time = claims::check_times(rules, &claims, leeway_secs, now)?;
-    claims::check_fixed(rules, parameters, &claims)?;
-    claims::check_listed(rules, &claims)?;
-    Ok(TokenProof {
-        version: signer.version,
-        identity: claims::identity(rules, claims)?,
-        expire_time,
-    })
+    let mut named = signers.iter().filter(|signer| header.names(kid, signer));
+    named.next().copied().ok_or(Reason::SignatureMismatch)
 }
 
 /// What a token says, whoever wrote it: for a claimed identity and never for a proven one. Needs the same structure

@@ -2,8 +2,8 @@
 //! of the tests' own, because no library would sign the hostile ones.
 
 mod claims;
-mod differential;
 mod header;
+mod jose;
 mod payload;
 mod properties;
 mod signature;

@@ -40,7 +40,7 @@ fn check_at(
 }
 
 #[test]
-fn rfc_7515_a_1_passes_the_mac_and_lacks_a_subject() {
+fn rfc_7515_a_1_which_is_rfc_7519_3_1_passes_the_mac_and_lacks_a_subject() {
     let secret = URL_SAFE_NO_PAD.decode(RFC_KEY).unwrap();
     let check =
         |rules: &TokenRules, secret: &[u8]| check_at(rules, secret, &[], RFC_TOKEN, 1_300_819_379);
@@ -64,7 +64,7 @@ fn rfc_7515_a_1_passes_the_mac_and_lacks_a_subject() {
 }
 
 #[test]
-fn rfc_7515_a_5_is_refused() {
+fn j01_rfc_7515_a_5_which_is_rfc_7519_6_1_is_refused() {
     assert_eq!(check(RFC_UNSECURED), Err(Reason::TokenAlgorithm));
 }
 
