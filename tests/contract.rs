@@ -233,6 +233,7 @@ async fn health_says_that_each_service_serves() {
         "countersign.v1.CountersignService",
         "countersign.v1.SecretService",
         "countersign.v1.SchemeService",
+        "countersign.v1.BackupService",
     ] {
         let request = HealthCheckRequest {
             service: name.to_owned(),

@@ -10,6 +10,7 @@ use countersign_client::{Client, SecretString};
 use secrecy::ExposeSecret;
 
 use crate::{
+    backup::{BackupArgs, RestoreArgs},
     conformance::ConformanceArgs,
     dev::DevArgs,
     explain::ExplainArgs,
@@ -36,7 +37,7 @@ With the demo server running:
 
 Exit codes:
   0   verified, or done
-  1   not verified, or refused by the linter
+  1   not verified, refused by the linter, or not restored yet (without --accept)
   64  the command, one of its values or a setting is wrong
   65  the store cannot be used with this release and key-encryption key, or
       is damaged
@@ -78,6 +79,10 @@ pub(crate) enum Command {
     Health(HealthArgs),
     /// Check a configuration file
     Config(ConfigArgs),
+    /// Copy the store of a running server
+    Backup(BackupArgs),
+    /// Put a copy in the place of a store, after showing what would be live again
+    Restore(RestoreArgs),
     /// Tell key-encryption keys apart
     Kek(KekArgs),
     /// Put a verifier in any language to the test
@@ -215,6 +220,8 @@ mod tests {
             "countersign scheme delete acme.webhook",
             "countersign health --server http://localhost:1",
             "countersign config check --config x.toml",
+            "countersign backup --out store.backup --server http://localhost:1",
+            "countersign restore store.backup --config x.toml --accept --keep a/b:1 --keep a/b:2",
             "countersign kek id /etc/countersign/kek",
             "countersign completions bash",
         ] {
@@ -269,6 +276,8 @@ mod tests {
             "countersign webhook verify a/b -H novalue --body-file b",
             "countersign webhook verify a/b",
             "countersign webhook verify a/b --body-file b --body {}",
+            "countersign restore store.backup --keep a/b",
+            "countersign backup",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use countersign_client::{Code, Error};
-use countersign_server::{ConfigErrors, StartError, store::OpenError};
+use countersign_server::{
+    ConfigErrors, StartError,
+    store::{OpenError, RestoreError},
+};
 
 use crate::{change::MayHaveHappened, commands};
 
@@ -56,6 +59,9 @@ impl Exit {
         if let Some(error) = error.downcast_ref::<StartError>() {
             return Self::of_start(error);
         }
+        if let Some(error) = error.downcast_ref::<RestoreError>() {
+            return Self::of_restore(error);
+        }
         let input = error.is::<Usage>() || error.is::<ConfigErrors>() || error.is::<io::Error>();
         if input { Self::Usage } else { Self::Software }
     }
@@ -73,18 +79,30 @@ impl Exit {
         match error {
             StartError::Tls => Self::Usage,
             StartError::Bind { .. } => Self::Unavailable,
-            StartError::Store(store) => match store {
-                OpenError::InUse | OpenError::DataDir | OpenError::DiskFull | OpenError::System => {
-                    Self::Unavailable
-                }
-                OpenError::WrongKek
-                | OpenError::PreviousKekNeeded { .. }
-                | OpenError::NewerSchema
-                | OpenError::NotAStore
-                | OpenError::Damaged => Self::Data,
-                OpenError::SqliteTooOld => Self::Software,
-            },
+            StartError::Store(store) => Self::of_store(store),
             StartError::Reflection => Self::Software,
+        }
+    }
+
+    fn of_store(error: &OpenError) -> Self {
+        match error {
+            OpenError::InUse | OpenError::DataDir | OpenError::DiskFull | OpenError::System => {
+                Self::Unavailable
+            }
+            OpenError::WrongKek
+            | OpenError::PreviousKekNeeded { .. }
+            | OpenError::UnacceptedCopy
+            | OpenError::NewerSchema
+            | OpenError::NotAStore
+            | OpenError::Damaged => Self::Data,
+            OpenError::SqliteTooOld => Self::Software,
+        }
+    }
+
+    fn of_restore(error: &RestoreError) -> Self {
+        match error {
+            RestoreError::Store(error) => Self::of_store(error),
+            RestoreError::Copy | RestoreError::Keep { .. } => Self::Usage,
         }
     }
 

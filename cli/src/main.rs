@@ -1,6 +1,7 @@
 //! The `countersign` program: `serve` and `dev` run the server, every other verb is a client of one.
 
 mod args;
+mod backup;
 mod change;
 mod commands;
 mod conformance;
@@ -77,6 +78,8 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Scheme(args) => scheme::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
+        Command::Backup(args) => backup::backup(args, out).await,
+        Command::Restore(args) => backup::run(args, out),
         Command::Kek(args) => kek::run(args, out),
         Command::Conformance(args) => conformance::run(args, out),
         Command::Completions { shell } => {

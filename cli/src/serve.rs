@@ -26,7 +26,7 @@ pub(crate) struct ServeArgs {
 
 /// Where the settings come from: default < file < environment < flag.
 #[derive(Args)]
-struct SettingsArgs {
+pub(crate) struct SettingsArgs {
     /// The configuration file; examples/countersign.toml shows every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,7 +45,7 @@ struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    fn load(self) -> anyhow::Result<Config> {
+    pub(crate) fn load(self) -> anyhow::Result<Config> {
         let overrides = Overrides {
             listen: self.listen,
             data_dir: self.data_dir,

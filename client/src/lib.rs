@@ -63,6 +63,7 @@
 //!   Calls that change something are made once.
 //! - A bearer token goes over TLS or to a loopback address, nowhere else, and shows in no debug text.
 
+mod backup;
 mod builder;
 mod call;
 mod client;
@@ -75,6 +76,7 @@ mod signed;
 mod value;
 mod verdict;
 
+pub use backup::Backup;
 pub use builder::{Builder, DEFAULT_DEADLINE};
 pub use client::{Check, CheckVerdict, Client};
 /// The messages of the wire, for requests with every field under the caller's control and for the control plane.

@@ -6,6 +6,7 @@ use countersign_core::rotation::RotationLimits;
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
+        backup_service_server::BackupServiceServer,
         countersign_service_server::{CountersignService, CountersignServiceServer},
         scheme_service_server::SchemeServiceServer,
         secret_service_server::SecretServiceServer,
@@ -29,7 +30,7 @@ use crate::{
     gate::{GateLayer, RequiredToken},
     replay::ReplayRecord,
     ring::KeyRing,
-    service::{ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
+    service::{Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
     store::{OpenError, Published, SecretRecord, Store, StoreOptions},
 };
 
@@ -291,6 +292,10 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
             SchemeServiceServer::new(Schemes(shared.clone()))
                 .max_decoding_message_size(MAX_SCHEME_BYTES)
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
+        )
+        .add_service(
+            BackupServiceServer::new(Backups::new(shared.clone()))
+                .max_decoding_message_size(MAX_CHANGE_BYTES),
         );
     if reflection {
         let builder = || {
@@ -327,11 +332,12 @@ fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Serve
 }
 
 /// What health knows: the server as a whole, and each service.
-const HEALTH_NAMES: [&str; 4] = [
+const HEALTH_NAMES: [&str; 5] = [
     "",
     "countersign.v1.CountersignService",
     "countersign.v1.SecretService",
     "countersign.v1.SchemeService",
+    "countersign.v1.BackupService",
 ];
 
 async fn set_health(health: &HealthReporter, serving: bool) {

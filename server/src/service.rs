@@ -1,5 +1,6 @@
-//! The three services. Each call goes the same way: wire to core, decide or change, core to wire.
+//! The services. Each call goes the same way: wire to core, decide or change, core to wire.
 
+mod backup;
 mod data;
 mod schemes;
 mod secrets;
@@ -18,6 +19,7 @@ use crate::{
     store::{Rewrap, Store},
 };
 
+pub(crate) use backup::Backups;
 pub(crate) use data::DataPlane;
 pub(crate) use schemes::Schemes;
 pub(crate) use secrets::ControlPlane;

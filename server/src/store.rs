@@ -5,6 +5,7 @@
 //! Invariant: no key and no answer reaches the disk but sealed.
 //! Invariant: a queued change runs to its end, whether or not its caller still waits.
 
+mod backup;
 mod binding;
 mod data_keys;
 mod error;
@@ -13,6 +14,7 @@ mod lives;
 mod open;
 mod records;
 mod requests;
+mod restore;
 mod rows;
 mod schema;
 mod schemes;
@@ -24,6 +26,7 @@ mod writer;
 
 use std::{
     fmt,
+    fs::File,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -44,6 +47,7 @@ pub use self::{
         AuditRow, Caller, NewKey, NewScheme, NewSecret, Outcome, Published, RequestId, Rotate,
         SchemeRecord, SecretRecord, Settings, UseTimes, VersionRecord,
     },
+    restore::{Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredVersion, restore},
 };
 use self::{
     requests::Asked,
@@ -350,6 +354,15 @@ impl Store {
     /// The store's own.
     pub async fn sweep(&self) -> Result<(), ChangeError> {
         self.submit(upkeep::sweep).await
+    }
+
+    /// Takes a copy of the whole store as of one moment. Changes wait for it; nothing else does. The file has no name
+    /// and is gone once it is closed.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn backup(&self) -> Result<File, ChangeError> {
+        self.submit(|writer| backup::take(writer)).await
     }
 
     /// Wraps the next data key after that of `after` (0 to begin with) under the key-encryption key, if it is still

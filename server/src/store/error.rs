@@ -43,6 +43,11 @@ pub enum OpenError {
         /// How many.
         keys: u64,
     },
+    /// The store is a copy, and what was ended since it was taken would be live again.
+    #[error(
+        "the store is a copy that nobody accepted: run `countersign restore` with it; the data is untouched"
+    )]
+    UnacceptedCopy,
     /// The database is not a Countersign store.
     #[error(
         "the database in the data directory is not a store of this service: choose another data directory"
@@ -178,6 +183,8 @@ impl From<Fault> for OpenError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Driver(error) => error.into(),
+            Fault::Change(ChangeError::DiskFull) => Self::DiskFull,
+            Fault::Change(ChangeError::Unavailable) => Self::DataDir,
             Fault::Change(_) => Self::Damaged,
         }
     }

@@ -11,7 +11,7 @@ use countersign_core::{SecretName, rotation::RotationLimits};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    OpenError, Published, SchemeRecord, SecretRecord,
+    OpenError, Published, SchemeRecord, SecretRecord, backup,
     rows::Rows,
     schema, schemes,
     writer::{Settled, Writer},
@@ -24,6 +24,9 @@ use crate::{
 /// 3.7.0 to 3.51.2 can corrupt a database when its WAL is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= OLDEST_SQLITE);
+
+/// The file of the store in its data directory.
+pub(super) const DATABASE: &str = "countersign.db";
 
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 1000;
@@ -71,7 +74,11 @@ pub(super) fn open(
         return Err(OpenError::SqliteTooOld);
     }
     let lock = lock(&options.data_dir)?;
+    backup::remove_leftovers(&options.data_dir)?;
     let mut connection = connect(&options.data_dir)?;
+    if schema::is_ours(&connection)? && backup::copy_time(&connection)?.is_some() {
+        return Err(OpenError::UnacceptedCopy);
+    }
     let keks = Keks {
         current: options.kek,
         previous: options.previous_kek,
@@ -93,6 +100,7 @@ pub(super) fn open(
         seal,
         clock: options.clock,
         limits: options.limits,
+        data_dir: options.data_dir,
     };
     Ok(Loaded {
         writer: Writer::new(connection, settled, publish, lock),
@@ -103,7 +111,7 @@ pub(super) fn open(
 }
 
 /// Makes the directory and takes its lock, which the system releases when the process ends, however it ends.
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -127,12 +135,17 @@ fn private_file(path: &Path) -> std::io::Result<File> {
 }
 
 fn connect(data_dir: &Path) -> Result<Connection, OpenError> {
-    let path = data_dir.join("countersign.db");
+    let path = data_dir.join(DATABASE);
     // SQLite would make the file readable for all; its WAL takes the mode of the file.
     drop(private_file(&path)?);
     File::open(data_dir)?.sync_all()?;
+    connect_to(&path)
+}
+
+/// Opens a database file that exists.
+pub(super) fn connect_to(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags)?;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(PRAGMAS)?;
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if mode == "wal" {
@@ -143,7 +156,13 @@ fn connect(data_dir: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-fn check(connection: &Connection) -> Result<(), OpenError> {
+/// Closes a database so that all of it is in its file.
+pub(super) fn close(connection: Connection) -> Result<(), OpenError> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(connection.close().map_err(|(_, error)| error)?)
+}
+
+pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if finding == "ok" {
         Ok(())
@@ -154,7 +173,7 @@ fn check(connection: &Connection) -> Result<(), OpenError> {
 }
 
 /// All secrets by name. One that does not open is named and left out; the others serve.
-fn load(rows: &Rows<'_>) -> Result<(Vec<SecretRecord>, Vec<SecretName>), OpenError> {
+pub(super) fn load(rows: &Rows<'_>) -> Result<(Vec<SecretRecord>, Vec<SecretName>), OpenError> {
     let (mut records, mut corrupt) = (Vec::new(), Vec::new());
     for (id, name) in names(rows.connection)? {
         match rows.record(id) {

@@ -57,6 +57,16 @@ pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, 
     Ok(seal)
 }
 
+/// Whether a database is a store of this service.
+pub(super) fn is_ours(connection: &Connection) -> Result<bool, OpenError> {
+    Ok(application_id(connection)? == APPLICATION_ID)
+}
+
+/// Whether there is nothing in a database yet.
+pub(super) fn is_new(connection: &Connection) -> Result<bool, OpenError> {
+    Ok(version(connection)? == 0)
+}
+
 fn version(connection: &Connection) -> Result<usize, OpenError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     usize::try_from(version).map_err(|_| OpenError::NotAStore)
@@ -83,7 +93,7 @@ fn new_deployment() -> Result<DeploymentId, OpenError> {
 }
 
 fn stored_seal(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
-    if application_id(connection)? != APPLICATION_ID {
+    if !is_ours(connection)? {
         return Err(OpenError::NotAStore);
     }
     let deployment = fact(connection, "deployment")?.ok_or(OpenError::Damaged)?;

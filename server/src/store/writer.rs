@@ -6,10 +6,11 @@
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::{Arc, mpsc::Receiver},
 };
 
-use countersign_core::{SecretName, rotation::RotationLimits};
+use countersign_core::{SecretName, Timestamp, rotation::RotationLimits};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
@@ -33,6 +34,7 @@ pub(super) struct Settled {
     pub(super) seal: Arc<Seal>,
     pub(super) clock: Clock,
     pub(super) limits: RotationLimits,
+    pub(super) data_dir: PathBuf,
 }
 
 /// A numbered transaction that is open.
@@ -48,6 +50,8 @@ pub(super) struct Change<'a> {
 pub(super) enum Subject<'a> {
     Secret(&'a SecretName),
     Scheme(&'a str),
+    /// The store as a whole.
+    Store,
 }
 
 /// How a transaction ends that did not fail.
@@ -82,6 +86,18 @@ impl Writer {
             publishing: false,
             _lock: lock,
         }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.settled.data_dir
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.settled.clock.now()
     }
 
     pub(super) fn seal(&self) -> Arc<Seal> {
@@ -223,6 +239,7 @@ impl Change<'_> {
         let (secret, scheme) = match subject {
             Subject::Secret(name) => (name.as_str(), None),
             Subject::Scheme(id) => ("", Some(id)),
+            Subject::Store => ("", None),
         };
         self.rows.connection.prepare_cached(sql)?.execute(params![
             number(self.n),
@@ -251,7 +268,7 @@ impl Change<'_> {
     }
 }
 
-fn next_number(connection: &Connection) -> Result<u64, Fault> {
+pub(super) fn next_number(connection: &Connection) -> Result<u64, Fault> {
     let sql = "UPDATE change_counter SET n = n + 1 WHERE id = 1 RETURNING n";
     let n: i64 = connection
         .prepare_cached(sql)?

@@ -258,6 +258,7 @@ fn every_refusal_is_one_line_that_says_what_to_do() {
         OpenError::NewerSchema,
         OpenError::WrongKek,
         OpenError::PreviousKekNeeded { keys: 7 },
+        OpenError::UnacceptedCopy,
         OpenError::NotAStore,
         OpenError::Damaged,
         OpenError::DiskFull,
