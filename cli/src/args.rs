@@ -15,12 +15,14 @@ use crate::{
     dev::DevArgs,
     explain::ExplainArgs,
     health::HealthArgs,
+    init::InitArgs,
     input::{duration, without_newline},
     kek::KekArgs,
     proof::{SignArgs, VerifyArgs},
     scheme::SchemeArgs,
     secret::SecretArgs,
     serve::{ConfigArgs, ServeArgs},
+    token::TokenArgs,
     webhook::WebhookArgs,
 };
 
@@ -61,6 +63,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start an open server on this machine, with demo secrets, to try things
     Dev(DevArgs),
+    /// Make the first token of a server for real use
+    Init(InitArgs),
     /// Start a server for real use
     Serve(ServeArgs),
     /// Create, look at, rotate and revoke secrets
@@ -75,6 +79,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Look at the catalogue of schemes, and add schemes of your own
     Scheme(SchemeArgs),
+    /// Say who may call, and what each may do
+    Token(TokenArgs),
     /// Ask whether a server serves
     Health(HealthArgs),
     /// Check a configuration file
@@ -218,6 +224,11 @@ mod tests {
             "countersign scheme lint acme.toml --json",
             "countersign scheme create acme.toml --dry-run",
             "countersign scheme delete acme.webhook",
+            "countersign init --config x.toml --name ops/ada --expires-in 90d --out t",
+            "countersign token create a/b --grant verify:a/* --grant *:b/c --expires-in 90d --out t",
+            "countersign token create a/b --grant verify:* --certificate-san dns:x --json",
+            "countersign token list",
+            "countersign token revoke a/b",
             "countersign health --server http://localhost:1",
             "countersign config check --config x.toml",
             "countersign backup --out store.backup --server http://localhost:1",
@@ -273,6 +284,8 @@ mod tests {
             "countersign secret rotate a/b --grace soon",
             "countersign sign a/b --id x --resource-id y",
             "countersign verify a/b --hash x --jwt y",
+            "countersign token create a/b",
+            "countersign token create a/b --grant all:*",
             "countersign webhook verify a/b -H novalue --body-file b",
             "countersign webhook verify a/b",
             "countersign webhook verify a/b --body-file b --body {}",

@@ -77,7 +77,8 @@ impl Exit {
 
     fn of_start(error: &StartError) -> Self {
         match error {
-            StartError::Tls => Self::Usage,
+            StartError::Tls | StartError::NoToken | StartError::AdminExists => Self::Usage,
+            StartError::Init(_) => Self::Unavailable,
             StartError::Bind { .. } => Self::Unavailable,
             StartError::Store(store) => Self::of_store(store),
             StartError::Reflection => Self::Software,

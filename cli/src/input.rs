@@ -151,6 +151,20 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
         .map_err(|_| usage(format!("{} is not UTF-8 text", path.display())))
 }
 
+/// Opens a file that nobody has made yet and nobody else can read, before there is something to write into it.
+pub(crate) fn new_private_file(path: &Path) -> anyhow::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).with_context(|| {
+        format!(
+            "cannot make {}; name a file that is not there yet",
+            path.display()
+        )
+    })
+}
+
 /// The text without the one newline that editors and `echo` put at its end.
 pub(crate) fn without_newline(mut text: String) -> String {
     if text.ends_with('\n') {

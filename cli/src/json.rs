@@ -194,11 +194,11 @@ fn named(number: i32, name: &str) -> Value {
     }
 }
 
-fn text(text: &str) -> Option<&str> {
+pub(crate) fn text(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn time(time: Option<&Timestamp>) -> Option<String> {
+pub(crate) fn time(time: Option<&Timestamp>) -> Option<String> {
     time.map(ToString::to_string)
 }
 

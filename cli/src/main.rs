@@ -10,6 +10,7 @@ mod dev;
 mod exit;
 mod explain;
 mod health;
+mod init;
 mod input;
 mod json;
 mod kek;
@@ -21,6 +22,7 @@ mod scheme;
 mod secret;
 mod serve;
 mod settings;
+mod token;
 mod webhook;
 
 use std::{
@@ -69,6 +71,7 @@ fn start(cli: Cli) -> anyhow::Result<Exit> {
 async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Command::Dev(args) => dev::run(args, out).await,
+        Command::Init(args) => init::run(args, out).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Secret(args) => secret::run(args, out).await,
         Command::Sign(args) => proof::sign(args, out).await,
@@ -76,6 +79,7 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Webhook(args) => webhook::run(args, out).await,
         Command::Explain(args) => explain::run(args, out).await,
         Command::Scheme(args) => scheme::run(args, out).await,
+        Command::Token(args) => token::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
         Command::Backup(args) => backup::backup(args, out).await,

@@ -1,8 +1,9 @@
-//! The control plane: secrets, versions, schemes and health. Nothing here is ever repeated by the client; a caller
+//! The control plane: secrets, versions, schemes, tokens and health. Nothing here is ever repeated by the client; a caller
 //! that repeats a creation or a rotation sends the same `request_id` again.
 
 use countersign_proto::v1::{
     self, scheme_service_client::SchemeServiceClient, secret_service_client::SecretServiceClient,
+    token_service_client::TokenServiceClient,
 };
 use tonic::transport::Channel;
 use tonic_health::pb::{
@@ -249,6 +250,65 @@ impl Client {
         Ok(())
     }
 
+    /// Makes a token of a caller. `bearer_token` of the answer is shown just once.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call.
+    pub async fn create_token(
+        &self,
+        request: v1::CreateTokenRequest,
+    ) -> Result<v1::CreateTokenResponse, Error> {
+        let mut service = self.tokens();
+        self.caller
+            .once(request, |request| async move {
+                service.create_token(request).await
+            })
+            .await
+    }
+
+    /// All tokens that the caller may write, by name; as many calls as there are pages.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call.
+    pub async fn list_tokens(&self) -> Result<Vec<v1::Token>, Error> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let mut service = self.tokens();
+            let request = v1::ListTokensRequest {
+                page_size: PAGE_SIZE,
+                page_token,
+            };
+            let page = self
+                .caller
+                .once(request, |request| async move {
+                    service.list_tokens(request).await
+                })
+                .await?;
+            all.extend(page.tokens);
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Ends a token at once, by its name or its id.
+    ///
+    /// # Errors
+    /// Any [`Error`] of a call.
+    pub async fn revoke_token(&self, name: impl Into<String>) -> Result<v1::Token, Error> {
+        let mut service = self.tokens();
+        let request = v1::RevokeTokenRequest { name: name.into() };
+        let answer = self
+            .caller
+            .once(request, |request| async move {
+                service.revoke_token(request).await
+            })
+            .await?;
+        required(answer.token, "token")
+    }
+
     /// Whether the service says that it can serve. A server that is starting or stopping answers false.
     ///
     /// # Errors
@@ -275,6 +335,11 @@ impl Client {
 
     fn schemes(&self) -> SchemeServiceClient<Channel> {
         SchemeServiceClient::new(self.caller.channel.clone())
+            .max_decoding_message_size(MAX_PAGE_BYTES)
+    }
+
+    fn tokens(&self) -> TokenServiceClient<Channel> {
+        TokenServiceClient::new(self.caller.channel.clone())
             .max_decoding_message_size(MAX_PAGE_BYTES)
     }
 }

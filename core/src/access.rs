@@ -1,6 +1,6 @@
 //! Who may do what: permissions on patterns of names. What no grant allows is denied.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::SecretName;
 
@@ -128,6 +128,43 @@ pub struct Grant {
     pub permissions: Vec<Permission>,
     /// To what.
     pub pattern: Pattern,
+}
+
+/// The text is not a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("permissions, a colon and a pattern, such as verify,sign:acme/* or *:*")]
+pub struct GrantError;
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = Permission::ALL
+            .iter()
+            .all(|each| self.permissions.contains(each));
+        if all {
+            f.write_str("*")?;
+        } else {
+            let names: Vec<_> = self.permissions.iter().map(|each| each.name()).collect();
+            f.write_str(&names.join(","))?;
+        }
+        write!(f, ":{}", self.pattern)
+    }
+}
+
+impl FromStr for Grant {
+    type Err = GrantError;
+
+    /// Reads `verify,sign:acme/*`; `*` stands for every permission.
+    fn from_str(text: &str) -> Result<Self, GrantError> {
+        let (names, pattern) = text.split_once(':').ok_or(GrantError)?;
+        let permissions = match names {
+            "*" => Some(Permission::ALL.to_vec()),
+            names => names.split(',').map(Permission::from_name).collect(),
+        };
+        Ok(Self {
+            permissions: permissions.ok_or(GrantError)?,
+            pattern: Pattern::parse(pattern).map_err(|_| GrantError)?,
+        })
+    }
 }
 
 /// Everything that a caller may do.
@@ -275,6 +312,31 @@ mod tests {
         }
         let signer = grants(&[Permission::Sign], "*");
         assert!(!signer.contain(&grants(&[Permission::Verify], "acme/chat")));
+    }
+
+    #[test]
+    fn a_grant_is_written_as_it_is_read() {
+        for text in [
+            "verify:acme/*",
+            "sign,secrets.rotate:acme/chat",
+            "*:*",
+            "*:acme/*",
+        ] {
+            assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "verify",
+            "verify:",
+            ":*",
+            "verify,:*",
+            "Verify:*",
+            "verify acme",
+            "all:*",
+            "*:Acme",
+        ] {
+            assert_eq!(text.parse::<Grant>(), Err(GrantError), "{text}");
+        }
     }
 
     fn any_pattern() -> impl Strategy<Value = Pattern> {

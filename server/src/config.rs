@@ -25,10 +25,7 @@ pub use limits::Limits;
 pub use source::{KEYS, environment_variable, parse_duration};
 
 use crate::KekId;
-use files::{
-    make_key_file, read_certificate, read_key_file, read_key_text, read_private_key,
-    read_token_file,
-};
+use files::{make_key_file, read_certificate, read_key_file, read_key_text, read_private_key};
 use source::Source;
 
 /// Where the service listens unless told otherwise.
@@ -50,8 +47,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Certificate and key of the listener; none is plain HTTP/2, on loopback only.
     pub tls: Option<Tls>,
-    /// The bearer token that callers must send; none leaves the service open, which only `dev` does.
-    pub token: Option<SecretString>,
+    /// Whether everybody may do everything without a credential, which only `dev` allows.
+    pub open: bool,
     /// The key that seals the secrets at rest.
     pub key_encryption_key: SecretBox<[u8; 32]>,
     /// The key that it replaces, while the store is being brought under it.
@@ -171,21 +168,21 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong: unknown or unreadable settings and `COUNTERSIGN_` variables, a listener beyond loopback without TLS, half a TLS
-    /// configuration, a missing token, a missing key-encryption key, or one that others may read.
+    /// configuration, a missing key-encryption key, or one that others may read.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigErrors> {
         let mut source = Source::from_process(file);
         source.override_with(overrides);
         Self::resolve(source)
     }
 
-    /// The open settings of `dev`: no TLS, no token, reflection on, loopback only. The key-encryption key is made at
+    /// The open settings of `dev`: no TLS, no callers, no rates, reflection on, loopback only. The key-encryption key is made at
     /// random and kept in `dev.key` beside the store, so that a second start can open it again.
     ///
     /// # Errors
     /// If the address is not loopback, or the folder or its key cannot be made or read.
     pub fn dev(listen: SocketAddr, data_dir: &Path) -> Result<Self, ConfigErrors> {
         if !listen.ip().is_loopback() {
-            let remedy = "listen on 127.0.0.1 or [::1], or use `countersign serve`, which has TLS and a token";
+            let remedy = "listen on 127.0.0.1 or [::1], or use `countersign serve`, which has TLS and knows its callers";
             let problem = "dev has no TLS and no authentication, so it listens on loopback only";
             return Err(ConfigErrors(vec![ConfigError::new(
                 "listen", problem, remedy,
@@ -196,10 +193,10 @@ impl Config {
             listen,
             data_dir: data_dir.to_owned(),
             tls: None,
-            token: None,
+            open: true,
             key_encryption_key: key,
             previous_key_encryption_key: None,
-            limits: Limits::DEFAULT,
+            limits: Limits::DEFAULT.without_rates(),
             log: Log {
                 format: LogFormat::Human,
                 level: "warn".to_owned(),
@@ -221,7 +218,6 @@ impl Config {
         let log = Log::read(&mut source);
         let reflection = source.switch("reflection", false);
         let tls = Tls::read(&mut source, listen);
-        let token = token(&mut source);
         let mut warnings = Vec::new();
         let key = key_encryption_key(&mut source, &mut warnings);
         let previous_key_encryption_key = previous_key(&mut source, key.as_ref());
@@ -231,7 +227,7 @@ impl Config {
                 listen,
                 data_dir,
                 tls,
-                token,
+                open: false,
                 key_encryption_key,
                 previous_key_encryption_key,
                 limits,
@@ -329,14 +325,6 @@ impl Tls {
         let identity = Identity::from_pem(&self.certificate_pem, key);
         let tls = ServerTlsConfig::new().identity(identity);
         tonic::transport::Server::builder().tls_config(tls).is_ok()
-    }
-}
-
-fn token(source: &mut Source) -> Option<SecretString> {
-    const REMEDY: &str = "name a file with the bearer token; `openssl rand -hex 32 > FILE && chmod 600 FILE` makes one";
-    match source.path("auth.token_file") {
-        Some(path) => source.keep("auth.token_file", read_token_file(&path)),
-        None => source.refuse("auth.token_file", "is missing", REMEDY, None),
     }
 }
 

@@ -56,7 +56,8 @@ error_reasons! {
     WeakKey = "WEAK_KEY", InvalidArgument, "the imported key is publicly known or trivial";
     KeyReused = "KEY_REUSED", InvalidArgument, "a version of this or another secret has the same key; have the vendor issue another";
     SigningInputRefused = "SIGNING_INPUT_REFUSED", InvalidArgument, "the text to sign would be a proof of another scheme that has the same key";
-    Unauthenticated = "UNAUTHENTICATED", Unauthenticated, "the bearer token is missing or wrong";
+    Unauthenticated = "UNAUTHENTICATED", Unauthenticated, "the bearer token or client certificate is missing or wrong";
+    PermissionDenied = "PERMISSION_DENIED", PermissionDenied, "there is no such thing, or this caller may not do this with it";
     SecretNotFound = "SECRET_NOT_FOUND", NotFound, "no such secret, or not for this caller; ListSecrets has the names";
     VersionNotFound = "VERSION_NOT_FOUND", NotFound, "the secret has no such version; GetSecret has the numbers";
     SchemeNotFound = "SCHEME_NOT_FOUND", NotFound, "no such scheme; ListSchemes has the ids";
@@ -78,6 +79,12 @@ error_reasons! {
     SecretDeleted = "SECRET_DELETED", FailedPrecondition, "the secret was deleted";
     ExpectedVersionMismatch = "EXPECTED_VERSION_MISMATCH", Aborted, "another version is active by now; read the secret again";
     EtagMismatch = "ETAG_MISMATCH", Aborted, "the secret was changed since it was read; read it again";
+    TokenNotFound = "TOKEN_NOT_FOUND", NotFound, "no such token; ListTokens has the names and ids";
+    TokenExists = "TOKEN_EXISTS", AlreadyExists, "a valid token has this name or certificate; revoke it, or take another name";
+    TooManyTokens = "TOO_MANY_TOKENS", ResourceExhausted, "there are as many valid tokens as there may be; revoke one";
+    LastAdmin = "LAST_ADMIN", FailedPrecondition, "it is the last token that may write every token; make another one first";
+    TooManySecrets = "TOO_MANY_SECRETS", ResourceExhausted, "there are as many secrets as limits.max_secrets or limits.max_secrets_per_namespace allows; delete one, or raise it";
+    RateLimited = "RATE_LIMITED", ResourceExhausted, "this caller, or all callers of the namespace together, ask too much in a second; try again";
     Overloaded = "OVERLOADED", ResourceExhausted, "too many calls at once; try again";
     ExplainLimited = "EXPLAIN_LIMITED", ResourceExhausted, "too many explanations of this secret in a minute, or at once; try again later";
     ReplayRecordFull = "REPLAY_RECORD_FULL", ResourceExhausted, "replay must be denied and the record of deliveries is full";
@@ -88,6 +95,16 @@ error_reasons! {
     Internal = "INTERNAL", Internal, "a bug; please report it with the request id";
 }
 
+impl ErrorReason {
+    /// Whether it is a number of things that is used up, and not a moment's worth of work.
+    fn is_quota(self) -> bool {
+        matches!(
+            self,
+            Self::TooManySchemes | Self::TooManySecrets | Self::TooManyTokens
+        )
+    }
+}
+
 /// A failed call.
 #[derive(Debug)]
 pub struct Failure {
@@ -96,6 +113,7 @@ pub struct Failure {
     field: Option<Cow<'static, str>>,
     /// What is wrong with the field where it is several things.
     violations: Vec<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -111,6 +129,7 @@ impl Failure {
             message: message.into(),
             field: None,
             violations: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -133,6 +152,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn listing(mut self, violations: Vec<String>) -> Self {
         self.violations = violations;
+        self
+    }
+
+    /// Says when trying again makes sense.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -169,10 +195,11 @@ impl From<Failure> for Status {
                 let kind = failure.reason.as_str();
                 details.add_precondition_failure_violation(kind, "", failure.message.clone());
             }
-            // Waiting makes no room for another scheme.
-            _ if failure.reason == ErrorReason::TooManySchemes => {}
+            // Waiting makes no room for another one.
+            _ if failure.reason.is_quota() => {}
             Code::ResourceExhausted | Code::Unavailable => {
-                details.set_retry_info(Some(Duration::from_millis(100)));
+                let wait = failure.retry_after.unwrap_or(Duration::from_millis(100));
+                details.set_retry_info(Some(wait));
             }
             _ => {}
         }

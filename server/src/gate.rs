@@ -1,5 +1,5 @@
-//! What every call passes before its handler: a request id, authentication, the concurrency limit, a deadline, and a
-//! net under panics. Health and reflection pass without a token.
+//! What every call passes before its handler: a request id, authentication, the caller's rate, the concurrency limit, a
+//! deadline, and a net under panics. Health and reflection pass without a caller.
 
 use std::{
     convert::Infallible,
@@ -18,15 +18,15 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
 
 use crate::{
+    access::{Admitted, access_of},
+    callers::{Callers, PeerSans},
+    clock::Clock,
     config::Limits,
     failure::{ErrorReason, Failure},
 };
@@ -69,47 +69,13 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Who calls, as the audit names them.
-pub(crate) fn principal<T>(request: &tonic::Request<T>) -> String {
-    match request.extensions().get::<Bearer>() {
-        Some(Bearer) => "token".to_owned(),
-        None => "anonymous".to_owned(),
-    }
-}
-
-/// Marks a call that showed the bearer token.
-#[derive(Clone, Copy)]
-struct Bearer;
-
-/// The bearer token that callers must show, kept as its SHA-256.
-pub(crate) struct RequiredToken([u8; 32]);
-
-impl RequiredToken {
-    /// Requires this token.
-    pub(crate) fn new(token: &SecretString) -> Self {
-        Self(Sha256::digest(token.expose_secret()).into())
-    }
-
-    /// Whether the one authorization header shows the token. Two headers show none.
-    fn is_shown(&self, headers: &HeaderMap) -> bool {
-        let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return false;
-        };
-        let Some((scheme, token)) = value.as_bytes().split_at_checked(7) else {
-            return false;
-        };
-        scheme.eq_ignore_ascii_case(b"bearer ")
-            && bool::from(self.0.ct_eq(Sha256::digest(token).as_slice()))
-    }
-}
-
 /// Puts a [`Gate`] before a service.
 #[derive(Clone)]
 pub(crate) struct GateLayer(Arc<Rules>);
 
 struct Rules {
-    token: Option<RequiredToken>,
+    callers: Arc<Callers>,
+    clock: Clock,
     permits: Semaphore,
     default_deadline: Duration,
     max_deadline: Duration,
@@ -118,10 +84,11 @@ struct Rules {
 }
 
 impl GateLayer {
-    /// The gate of a server; without a token it is open.
-    pub(crate) fn new(token: Option<RequiredToken>, limits: &Limits) -> Self {
+    /// The gate of a server.
+    pub(crate) fn new(callers: Arc<Callers>, clock: Clock, limits: &Limits) -> Self {
         Self(Arc::new(Rules {
-            token,
+            callers,
+            clock,
             permits: Semaphore::new(limits.max_concurrent_requests),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
@@ -212,12 +179,17 @@ impl Rules {
 
     /// Lets a call in, or says why not.
     fn admit(&self, request: &mut Request<Body>) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Some(token) = &self.token {
-            if !token.is_shown(request.headers()) {
-                return Err(Failure::new(ErrorReason::Unauthenticated));
-            }
-            request.extensions_mut().insert(Bearer);
+        let sans = request.extensions().get::<PeerSans>();
+        let now = self.clock.now();
+        let principal = self.callers.authenticate(request.headers(), sans, now);
+        let principal = principal.map_err(|_| Failure::new(ErrorReason::Unauthenticated))?;
+        let access = access_of(request.uri().path());
+        let access = access.ok_or_else(|| Failure::new(ErrorReason::MethodNotFound))?;
+        if let Some(budget) = &principal.budget {
+            budget.take_call()?;
         }
+        let admitted = Admitted::new(principal, access);
+        request.extensions_mut().insert(admitted);
         self.permits
             .try_acquire()
             .map_err(|_| Failure::new(ErrorReason::Overloaded))

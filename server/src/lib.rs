@@ -1,9 +1,12 @@
 //! The Countersign gRPC service over `countersign-core`.
 //!
-//! A request's way: `gate` (request id, token, limits, deadline) → `service` (wire to core) → core decides with the
+//! A request's way: `gate` (request id, caller, limits, deadline) → `service` (wire to core) → core decides with the
 //! `ring` in memory → answer. A change's way: `service` → `store` (one transaction on the writer thread, which a
 //! caller cannot cancel) → `ring` → answer.
 
+mod access;
+mod budget;
+mod callers;
 mod catalogue;
 mod clock;
 pub mod config;
@@ -29,5 +32,5 @@ pub use failure::{DOMAIN, ErrorReason};
 pub use seal::{Kek, KekId};
 #[doc(hidden)]
 pub use server::serve_in_place_of_ours;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, init};
 pub use service::KeyPolicy;

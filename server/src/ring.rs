@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     ops::Bound,
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -17,7 +17,9 @@ use countersign_core::{
     secret::KeyVersion,
 };
 
+use crate::budget::Budget;
 use crate::catalogue::Schemes;
+use crate::config::Limits;
 use crate::store::{SecretRecord, Settings, UseTimes, VersionRecord};
 
 /// A change copies one of these, so more of them make changes cheaper.
@@ -34,6 +36,8 @@ pub(crate) struct Entry {
     pub record: SecretRecord,
     /// From when on the replay record knows every delivery that was accepted.
     pub replay_since: Timestamp,
+    /// What callers may use of the namespace in a second.
+    pub budget: Arc<Budget>,
     /// When each version was last used, in the order of the record.
     uses: Box<[Arc<Uses>]>,
 }
@@ -59,6 +63,7 @@ pub(crate) enum Absent {
 /// All secrets by name.
 pub(crate) struct KeyRing {
     schemes: Arc<Schemes>,
+    namespaces: Namespaces,
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
     /// The names in order, for lists alone.
@@ -70,9 +75,10 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     /// A ring without secrets.
-    pub(crate) fn new(schemes: Arc<Schemes>) -> Self {
+    pub(crate) fn new(schemes: Arc<Schemes>, limits: &Limits) -> Self {
         Self {
             schemes,
+            namespaces: Namespaces::new(limits),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
             names: RwLock::default(),
@@ -94,7 +100,7 @@ impl KeyRing {
         broken.extend(corrupt);
         for record in records {
             let name = record.name.clone();
-            if let Some(entry) = Entry::new(&self.schemes, record, None, now) {
+            if let Some(entry) = self.entry(record, None, now) {
                 shards[self.shard_of(name.as_str())].insert(name.clone(), Arc::new(entry));
                 names.insert(name);
             } else {
@@ -126,7 +132,7 @@ impl KeyRing {
         let name = record.name.clone();
         let old = self.secret(name.as_str()).ok();
         let since = record.update_time;
-        let Some(entry) = Entry::new(&self.schemes, record, old.as_deref(), since) else {
+        let Some(entry) = self.entry(record, old.as_deref(), since) else {
             tracing::error!(secret = %name, "the scheme or a key of the secret is not understood");
             self.remove(&name);
             write(&self.corrupt).insert(name);
@@ -148,12 +154,14 @@ impl KeyRing {
         write(&self.names).remove(name);
     }
 
-    /// At most `limit` secrets by name, after `after`, of a namespace if one is named; and whether more follow.
+    /// At most `limit` secrets by name that are to be shown, after `after`, of a namespace if one is named; and whether
+    /// more follow.
     pub(crate) fn page(
         &self,
         namespace: Option<&str>,
         after: Option<SecretName>,
         limit: usize,
+        shown: impl Fn(&str) -> bool,
     ) -> (Vec<Arc<Entry>>, bool) {
         let names = read(&self.names);
         let prefix = namespace.unwrap_or_default();
@@ -164,7 +172,8 @@ impl KeyRing {
         let mut rest = names
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|name| name.as_str().starts_with(prefix))
-            .filter(|name| namespace.is_none_or(|namespace| name.namespace() == namespace));
+            .filter(|name| namespace.is_none_or(|namespace| name.namespace() == namespace))
+            .filter(|name| shown(name.as_str()));
         let page = rest
             .by_ref()
             .filter_map(|name| self.secret(name.as_str()).ok())
@@ -201,33 +210,15 @@ impl KeyRing {
         usize::try_from(hash % SHARDS as u64).unwrap_or(0)
     }
 
-    fn change(&self, name: &SecretName, change: impl FnOnce(&mut Shard)) {
-        let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let shard = &self.shards[self.shard_of(name.as_str())];
-        let mut copy = Shard::clone(&shard.load());
-        change(&mut copy);
-        shard.store(Arc::new(copy));
-    }
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Entry {
     /// Prepares the keys of a record, whose deliveries the replay record knows from `since` unless it knew them
     /// before. `None` when its scheme is unknown or a key does not decode.
-    fn new(
-        schemes: &Schemes,
+    fn entry(
+        &self,
         mut record: SecretRecord,
-        old: Option<&Self>,
+        old: Option<&Entry>,
         since: Timestamp,
-    ) -> Option<Self> {
-        let scheme = schemes.scheme(&record.scheme)?.scheme;
+    ) -> Option<Entry> {
+        let scheme = self.schemes.scheme(&record.scheme)?.scheme;
         let mut keys = Vec::with_capacity(record.versions.len());
         for version in &record.versions {
             let Some(text) = &version.key else { continue };
@@ -270,7 +261,8 @@ impl Entry {
             },
             versions: keys,
         };
-        Some(Self {
+        Some(Entry {
+            budget: self.namespaces.budget(secret.name.namespace()),
             secret,
             record,
             replay_since,
@@ -278,6 +270,53 @@ impl Entry {
         })
     }
 
+    fn change(&self, name: &SecretName, change: impl FnOnce(&mut Shard)) {
+        let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let shard = &self.shards[self.shard_of(name.as_str())];
+        let mut copy = Shard::clone(&shard.load());
+        change(&mut copy);
+        shard.store(Arc::new(copy));
+    }
+}
+
+/// The budget of each namespace that has a secret; the secrets hold it, so that no check has to look for it.
+struct Namespaces {
+    limits: Limits,
+    budgets: Mutex<HashMap<Box<str>, Weak<Budget>>>,
+}
+
+impl Namespaces {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            budgets: Mutex::default(),
+        }
+    }
+
+    fn budget(&self, namespace: &str) -> Arc<Budget> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(budget) = budgets.get(namespace).and_then(Weak::upgrade) {
+            return budget;
+        }
+        let budget = Arc::new(Budget::of_namespace(&self.limits));
+        if budgets.len() == budgets.capacity() {
+            // Before it grows, those go whose last secret is gone.
+            budgets.retain(|_, budget| budget.strong_count() > 0);
+        }
+        budgets.insert(namespace.into(), Arc::downgrade(&budget));
+        budget
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Entry {
     /// Whether the replay record was kept so far as these settings need it.
     fn tracks_as(&self, settings: &Settings) -> bool {
         let old = &self.record.settings;

@@ -69,6 +69,8 @@ pub(crate) enum Domain {
     Rows,
     /// The row of a scheme.
     Scheme,
+    /// The row of a token.
+    Token,
 }
 
 /// Sealing failed or the text does not open. It says nothing about the text.
@@ -198,6 +200,7 @@ impl Seal {
             Domain::Arguments => 2,
             Domain::Rows => 3,
             Domain::Scheme => 4,
+            Domain::Token => 5,
         }]);
         for part in parts {
             mac.update(&length(part));

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use countersign_core::rotation::RotationLimits;
+use countersign_core::{SecretName, Timestamp, access::Grants, rotation::RotationLimits};
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -10,9 +10,10 @@ use countersign_proto::{
         countersign_service_server::{CountersignService, CountersignServiceServer},
         scheme_service_server::SchemeServiceServer,
         secret_service_server::SecretServiceServer,
+        token_service_server::TokenServiceServer,
     },
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
     service::Routes,
@@ -21,17 +22,20 @@ use tonic::{
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    Kek,
+    callers::{Callers, NewBearer},
     catalogue::Schemes as Catalogue,
     clock::Clock,
     config::{Config, Limits, Tls},
     explains::Explains,
     front::FrontLayer,
-    gate::{GateLayer, RequiredToken},
+    gate::GateLayer,
     replay::ReplayRecord,
     ring::KeyRing,
-    service::{Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared},
-    store::{OpenError, Published, SecretRecord, Store, StoreOptions},
+    service::{Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
+    store::{
+        Caller, ChangeError, Credential, NewToken, OpenError, Published, SecretRecord, Store,
+        StoreOptions,
+    },
 };
 
 /// What a message may be larger than the largest body: headers, names, and the framing of a batch.
@@ -55,6 +59,19 @@ pub enum StartError {
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store admits nobody.
+    #[error(
+        "no token is valid, so nobody could call: run `countersign init --config FILE`, which makes the first one"
+    )]
+    NoToken,
+    /// The store has an administrator already, so there is no first one to make.
+    #[error(
+        "a token may write every token already, and `init` makes the first one only: use it with `countersign token create`"
+    )]
+    AdminExists,
+    /// The first token was not written.
+    #[error("the token was not written: {0}")]
+    Init(ChangeError),
     /// The address cannot be listened on.
     #[error(
         "{address} cannot be listened on: {source}; stop the process that does, or choose another with --listen"
@@ -105,29 +122,20 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let (tls, reflection, limits) = (config.tls, config.reflection, config.limits.clone());
-        let builder = builder(&limits, tls.as_ref())?;
+        let (reflection, limits) = (config.reflection, config.limits.clone());
+        let tls = config.tls.is_some();
+        let builder = builder(&limits, config.tls.as_ref())?;
         let address = config.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
-        let token = config.token.as_ref().map(RequiredToken::new);
-        let shared = open(
-            config.data_dir,
-            (
-                config.key_encryption_key,
-                config.previous_key_encryption_key,
-            ),
-            config.limits,
-            clock,
-            key_policy,
-        )?;
+        let shared = open(config, clock, key_policy)?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let others = routes(&shared, reflection)?.add_service(health_service);
         let data_plane = data_plane(DataPlane(shared.clone()), &limits);
-        let gate = GateLayer::new(token, &limits);
+        let gate = GateLayer::new(shared.callers.clone(), shared.clock.clone(), &limits);
         set_health(&health, true).await;
 
         let (stop, stopped) = oneshot::channel::<()>();
@@ -141,7 +149,7 @@ impl Server {
             }
         });
         let housekeeping = tokio::spawn(shared.clone().keep_house(limits.use_flush));
-        tracing::info!(%address, tls = tls.is_some(), "serving");
+        tracing::info!(%address, tls, "serving");
         Ok(Self {
             address,
             shared,
@@ -190,42 +198,88 @@ async fn within(limit: Duration, task: &mut JoinHandle<()>) -> bool {
     tokio::time::timeout(limit, task).await.is_ok()
 }
 
-/// Opens the store with a ring that follows its commits.
-fn open(
-    data_dir: std::path::PathBuf,
-    (kek, previous_kek): (Kek, Option<Kek>),
-    limits: Limits,
-    clock: Clock,
-    key_policy: KeyPolicy,
-) -> Result<Arc<Shared>, StartError> {
-    let options = StoreOptions {
-        data_dir,
-        kek,
-        previous_kek,
+/// Makes the first token of a store, and the store where there is none: its bearer may do everything. The store must not
+/// be served meanwhile.
+///
+/// # Errors
+/// The store does not open, or a token that may write every token exists.
+pub async fn init(
+    config: Config,
+    name: SecretName,
+    expire_time: Option<Timestamp>,
+) -> Result<SecretString, StartError> {
+    let bearer = NewBearer::make().map_err(|_| StartError::Store(OpenError::System))?;
+    let clock = Clock::System;
+    let opened = Store::open(options(config, &clock), |_| {})?;
+    let new = NewToken {
+        id: bearer.id,
+        name,
+        credential: Credential::Bearer(bearer.digest),
+        grants: Grants::everything(),
+        expire_time,
+        first: true,
+    };
+    let caller = Caller {
+        principal: "init".to_owned(),
+        rpc_id: "init".to_owned(),
+    };
+    let made = opened.store.create_token(caller, new).await;
+    let closed = tokio::task::spawn_blocking(move || opened.store.close()).await;
+    match (made, closed) {
+        (Ok(_), Ok(())) => Ok(bearer.text),
+        (Err(ChangeError::AdminExists), _) => Err(StartError::AdminExists),
+        (Err(error), _) => Err(StartError::Init(error)),
+        (_, Err(_)) => Err(StartError::Init(ChangeError::Unavailable)),
+    }
+}
+
+fn options(config: Config, clock: &Clock) -> StoreOptions {
+    StoreOptions {
+        data_dir: config.data_dir,
+        kek: config.key_encryption_key,
+        previous_kek: config.previous_key_encryption_key,
         clock: clock.clone(),
         limits: RotationLimits {
-            max_live: limits.max_live_versions,
-            max_grace: limits.max_grace,
+            max_live: config.limits.max_live_versions,
+            max_grace: config.limits.max_grace,
         },
         queue: CHANGE_QUEUE,
-    };
+    }
+}
+
+/// Opens the store with a ring that follows its commits.
+fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Shared>, StartError> {
+    let (limits, open) = (config.limits.clone(), config.open);
+    let options = options(config, &clock);
     let schemes = Arc::new(Catalogue::default());
-    let ring = Arc::new(KeyRing::new(schemes.clone()));
-    let published = (ring.clone(), schemes.clone());
+    let ring = Arc::new(KeyRing::new(schemes.clone(), &limits));
+    let callers = Arc::new(match open {
+        true => Callers::open(&limits),
+        false => Callers::closed(&limits),
+    });
+    let published = (ring.clone(), schemes.clone(), callers.clone());
     let opened = Store::open(options, move |change| {
-        let (ring, schemes) = &published;
+        let (ring, schemes, callers) = &published;
         match change {
             Published::Changed(record) => ring.publish(SecretRecord::clone(&record)),
             Published::Deleted(name) => ring.remove(&name),
             Published::SchemeCreated(record) => schemes.publish(&record),
             Published::SchemeDeleted(id) => schemes.remove(&id),
+            Published::TokenChanged(record) => callers.publish(&record),
         }
     })?;
     let (kek, previous_kek) = opened.store.keks();
     tracing::info!(%kek, previous_kek = previous_kek.map(tracing::field::display), "key-encryption key");
+    let now = clock.now();
+    if !open && !opened.tokens.iter().any(|token| token.is_valid(now)) {
+        opened.store.close();
+        return Err(StartError::NoToken);
+    }
+    callers.load(&opened.tokens);
     schemes.load(opened.schemes);
-    ring.load(opened.records, opened.corrupt, clock.now());
+    ring.load(opened.records, opened.corrupt, now);
     Ok(Arc::new(Shared {
+        callers,
         schemes,
         ring,
         store: opened.store,
@@ -249,7 +303,8 @@ pub async fn serve_in_place_of_ours(
     limits: &Limits,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let services = (self::data_plane(data_plane, limits), Routes::default());
-    let gate = GateLayer::new(None, limits);
+    let callers = Arc::new(Callers::open(limits));
+    let gate = GateLayer::new(callers, Clock::System, limits);
     let builder = builder(limits, None)?;
     let forever = std::future::pending();
     Ok(serve(builder, gate, services, listener, forever).await?)
@@ -285,6 +340,11 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
     routes
         .add_service(
             SecretServiceServer::new(ControlPlane(shared.clone()))
+                .max_decoding_message_size(MAX_CHANGE_BYTES)
+                .max_encoding_message_size(MAX_ANSWER_BYTES),
+        )
+        .add_service(
+            TokenServiceServer::new(Tokens(shared.clone()))
                 .max_decoding_message_size(MAX_CHANGE_BYTES)
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
         )
@@ -332,12 +392,13 @@ fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Serve
 }
 
 /// What health knows: the server as a whole, and each service.
-const HEALTH_NAMES: [&str; 5] = [
+const HEALTH_NAMES: [&str; 6] = [
     "",
     "countersign.v1.CountersignService",
     "countersign.v1.SecretService",
     "countersign.v1.SchemeService",
     "countersign.v1.BackupService",
+    "countersign.v1.TokenService",
 ];
 
 async fn set_health(health: &HealthReporter, serving: bool) {

@@ -2,13 +2,17 @@
 
 mod backup;
 mod data;
+mod page;
 mod schemes;
 mod secrets;
 mod settings;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    access::Admitted,
+    callers::Callers,
     catalogue::{self, Known},
     clock::Clock,
     config::Limits,
@@ -23,6 +27,7 @@ pub(crate) use backup::Backups;
 pub(crate) use data::DataPlane;
 pub(crate) use schemes::Schemes;
 pub(crate) use secrets::ControlPlane;
+pub(crate) use tokens::Tokens;
 
 /// Whether imported keys must pass the import policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +42,7 @@ pub enum KeyPolicy {
 
 /// What all services share.
 pub(crate) struct Shared {
+    pub callers: Arc<Callers>,
     pub schemes: Arc<catalogue::Schemes>,
     pub ring: Arc<KeyRing>,
     pub store: Store,
@@ -48,12 +54,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// A secret of the ring.
-    fn secret(&self, name: &str) -> Result<Arc<Entry>, Failure> {
-        self.ring.secret(name).map_err(|absent| match absent {
+    /// A secret of the ring, for a call that may do with it what it is about to do, and within what its namespace may
+    /// use.
+    fn secret(&self, admitted: &Admitted, name: &str) -> Result<Arc<Entry>, Failure> {
+        admitted.authorize(name)?;
+        let found = self.ring.secret(name).map_err(|absent| match absent {
             Absent::Unknown => Failure::new(ErrorReason::SecretNotFound),
             Absent::Corrupt => Failure::new(ErrorReason::SecretCorrupt),
-        })
+        });
+        let entry = found.map_err(|failure| admitted.conceal(name, failure))?;
+        entry.budget.take_call()?;
+        Ok(entry)
     }
 
     /// A scheme, built in or an operator's own.

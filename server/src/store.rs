@@ -21,6 +21,7 @@ mod schemes;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tokens;
 mod upkeep;
 mod writer;
 
@@ -44,8 +45,9 @@ pub use self::{
     error::{ChangeError, OpenError},
     open::StoreOptions,
     records::{
-        AuditRow, Caller, NewKey, NewScheme, NewSecret, Outcome, Published, RequestId, Rotate,
-        SchemeRecord, SecretRecord, Settings, UseTimes, VersionRecord,
+        AuditRow, Caller, Credential, NewKey, NewScheme, NewSecret, NewToken, Outcome, Published,
+        RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord, UseTimes,
+        VersionRecord,
     },
     restore::{Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredVersion, restore},
 };
@@ -76,6 +78,8 @@ pub struct Opened {
     /// Secrets that are damaged or were edited behind the store's back; they do not serve. One whose key does not
     /// open is repaired by an emergency rotation; any of them can be deleted with force and created again.
     pub corrupt: Vec<SecretName>,
+    /// All tokens that there ever were, oldest first.
+    pub tokens: Vec<TokenRecord>,
 }
 
 impl Store {
@@ -105,6 +109,7 @@ impl Store {
             schemes: loaded.schemes,
             records: loaded.records,
             corrupt: loaded.corrupt,
+            tokens: loaded.tokens,
         })
     }
 
@@ -281,6 +286,52 @@ impl Store {
     /// [`ChangeError::SchemeNotFound`], [`ChangeError::SchemeInUse`], or the store's own.
     pub async fn delete_scheme(&self, caller: Caller, id: String) -> Result<(), ChangeError> {
         self.submit(move |writer| writer.change(|change| schemes::delete(change, &caller, &id)))
+            .await
+    }
+
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// [`ChangeError::TokenTaken`], [`ChangeError::TooManyTokens`], [`ChangeError::AdminExists`], or the store's own.
+    pub async fn create_token(
+        &self,
+        caller: Caller,
+        new: NewToken,
+    ) -> Result<Arc<TokenRecord>, ChangeError> {
+        self.submit(move |writer| writer.change(|change| tokens::create(change, &caller, new)))
+            .await
+    }
+
+    /// Ends a token at once. A repeat changes nothing and takes no change number.
+    ///
+    /// # Errors
+    /// [`ChangeError::TokenNotFound`], [`ChangeError::LastAdmin`], or the store's own.
+    pub async fn revoke_token(
+        &self,
+        caller: Caller,
+        id: String,
+    ) -> Result<Arc<TokenRecord>, ChangeError> {
+        self.submit(move |writer| writer.change(|change| tokens::revoke(change, &caller, &id)))
+            .await
+    }
+
+    /// A token by its id, or the newest of a name.
+    ///
+    /// # Errors
+    /// [`ChangeError::TokenNotFound`], or the store's own.
+    pub async fn token(&self, id_or_name: String) -> Result<TokenRecord, ChangeError> {
+        self.submit(move |writer| {
+            writer.upkeep(|rows| Ok(writer::Done::RollBack(rows.find_token(&id_or_name)?)))
+        })
+        .await
+    }
+
+    /// All tokens that there ever were, oldest first.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn tokens(&self) -> Result<Vec<TokenRecord>, ChangeError> {
+        self.submit(|writer| writer.upkeep(|rows| Ok(writer::Done::RollBack(rows.tokens()?))))
             .await
     }
 

@@ -78,7 +78,7 @@ pub fn random_hex() -> String {
     )
 }
 
-/// A folder with all that `serve` needs: configuration, token, key-encryption key, and a place for the store.
+/// A folder with all that `serve` needs: configuration, key-encryption key, and a store with its first token.
 pub struct Site {
     folder: TempDir,
     pub token: String,
@@ -93,24 +93,45 @@ impl Site {
 
     /// With further lines in the configuration file: top-level keys first, then sections.
     pub fn with(extra: &str) -> Self {
+        let mut site = Self::without_store();
+        site.init();
+        site.extra = extra.to_owned();
+        site.write("countersign.toml", &site.configuration(), 0o644);
+        site
+    }
+
+    /// Before its store and first token are made.
+    pub fn without_store() -> Self {
         let site = Self {
             folder: TempDir::new().unwrap(),
-            token: random_hex(),
+            token: String::new(),
             kek: random_hex(),
-            extra: extra.to_owned(),
+            extra: String::new(),
         };
-        site.write("token", &site.token, 0o600);
         site.write("kek", &site.kek, 0o600);
         site.write("countersign.toml", &site.configuration(), 0o644);
         site
     }
 
+    /// Makes the first token.
+    pub fn init(&mut self) {
+        let mut init = command();
+        init.arg("init")
+            .arg("--config")
+            .arg(self.path("countersign.toml"))
+            .arg("--out")
+            .arg(self.path("token"));
+        let (output, _) = finish(&mut init, PATIENCE);
+        assert!(output.status.success(), "{output:?}");
+        let token = fs::read_to_string(self.path("token")).unwrap();
+        self.token = token.trim_end().to_owned();
+    }
+
     /// The text of the configuration file.
     pub fn configuration(&self) -> String {
         format!(
-            "listen = \"127.0.0.1:0\"\ndata_dir = {:?}\nauth.token_file = {:?}\nkey_encryption.key_file = {:?}\n{}",
+            "listen = \"127.0.0.1:0\"\ndata_dir = {:?}\nkey_encryption.key_file = {:?}\n{}",
             self.data_dir(),
-            self.path("token"),
             self.path("kek"),
             self.extra,
         )

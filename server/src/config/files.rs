@@ -1,4 +1,4 @@
-//! Files with keys, tokens and certificates. One that others can read is refused, because by then it is no secret.
+//! Files with keys and certificates. One that others can read is refused, because by then it is no secret.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,8 +11,6 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::ConfigError;
 
-/// The fewest characters of a bearer token.
-const MIN_TOKEN_CHARS: usize = 32;
 /// The most bytes that any of these files may have.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The file beside a dev store that holds its key-encryption key.
@@ -33,26 +31,6 @@ pub(super) fn read_key_text(text: Zeroizing<String>) -> Result<SecretBox<[u8; 32
         Ok(()) => Ok(key),
         Err(_) => Err(wrong("is not a key of 64 hex characters", MAKE_KEY)),
     }
-}
-
-/// Reads a bearer token; white space around it is ignored.
-pub(super) fn read_token_file(path: &Path) -> Result<SecretString, ConfigError> {
-    refuse_symlink(path)?;
-    let text = read_private(path, MAKE_KEY)?;
-    let token = text.trim_ascii();
-    if token.len() < MIN_TOKEN_CHARS {
-        return Err(wrong(
-            format!("holds a token of fewer than {MIN_TOKEN_CHARS} characters"),
-            MAKE_KEY,
-        ));
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong(
-            "holds a token with characters other than visible ASCII",
-            MAKE_KEY,
-        ));
-    }
-    Ok(token.into())
 }
 
 /// Reads the certificate chain of the listener.

@@ -1,11 +1,13 @@
 //! Every limit of the service: its name, unit, default and range.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::source::Source;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+/// No limit in practice.
+const MAX_RATE: usize = 1_000_000_000;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -45,6 +47,18 @@ pub struct Limits {
     pub default_grace: Duration,
     /// Deliveries remembered to tell replays.
     pub replay_capacity: usize,
+    /// Calls of one caller in a second; further ones answer RESOURCE_EXHAUSTED. An item of a batch is a call.
+    pub caller_calls_per_second: usize,
+    /// Bytes of webhook bodies of one caller in a second.
+    pub caller_body_bytes_per_second: usize,
+    /// Calls for the secrets of one namespace in a second, whoever makes them.
+    pub namespace_calls_per_second: usize,
+    /// Bytes of webhook bodies for one namespace in a second.
+    pub namespace_body_bytes_per_second: usize,
+    /// Secrets in all.
+    pub max_secrets: usize,
+    /// Secrets of one namespace.
+    pub max_secrets_per_namespace: usize,
     /// Schemes of the operators' own.
     pub max_schemes: usize,
     /// Explanations of one secret in a minute; further ones answer RESOURCE_EXHAUSTED.
@@ -75,6 +89,12 @@ impl Limits {
         replay_capacity: 1_000_000,
         explain_per_minute: 60,
         max_concurrent_explains: 2,
+        caller_calls_per_second: 20_000,
+        caller_body_bytes_per_second: 64 * MIB,
+        namespace_calls_per_second: 20_000,
+        namespace_body_bytes_per_second: 64 * MIB,
+        max_secrets: 100_000,
+        max_secrets_per_namespace: 100_000,
         max_schemes: 1000,
         use_flush: Duration::from_secs(60),
     };
@@ -135,11 +155,60 @@ impl Limits {
                 1..=64,
             ),
             max_schemes: size("limits.max_schemes", default.max_schemes, 0..=1000),
+            max_secrets: size("limits.max_secrets", default.max_secrets, 1..=10_000_000),
+            max_secrets_per_namespace: size(
+                "limits.max_secrets_per_namespace",
+                default.max_secrets_per_namespace,
+                1..=10_000_000,
+            ),
             ..default
         };
-        let limits = sizes.read_streams_and_times(source);
+        let limits = sizes.read_rates(source).read_streams_and_times(source);
         limits.check_order(source);
         limits
+    }
+
+    fn read_rates(self, source: &mut Source) -> Self {
+        // The largest batch and the largest body must fit into a second's worth, or they would never pass.
+        let calls = self.max_batch_items..=MAX_RATE;
+        let bytes = self.max_body_bytes..=MAX_RATE;
+        let mut rate = |key, default, range: &RangeInclusive<usize>| {
+            source.number(key, default, range.clone())
+        };
+        Self {
+            caller_calls_per_second: rate(
+                "limits.caller_calls_per_second",
+                self.caller_calls_per_second,
+                &calls,
+            ),
+            caller_body_bytes_per_second: rate(
+                "limits.caller_body_bytes_per_second",
+                self.caller_body_bytes_per_second,
+                &bytes,
+            ),
+            namespace_calls_per_second: rate(
+                "limits.namespace_calls_per_second",
+                self.namespace_calls_per_second,
+                &calls,
+            ),
+            namespace_body_bytes_per_second: rate(
+                "limits.namespace_body_bytes_per_second",
+                self.namespace_body_bytes_per_second,
+                &bytes,
+            ),
+            ..self
+        }
+    }
+
+    /// As it is where nobody is asked who they are: one program of this machine may use all of it.
+    pub(super) fn without_rates(self) -> Self {
+        Self {
+            caller_calls_per_second: MAX_RATE,
+            caller_body_bytes_per_second: MAX_RATE,
+            namespace_calls_per_second: MAX_RATE,
+            namespace_body_bytes_per_second: MAX_RATE,
+            ..self
+        }
     }
 
     fn read_streams_and_times(self, source: &mut Source) -> Self {

@@ -17,13 +17,12 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 34] = [
     "listen",
     "data_dir",
     "reflection",
     "tls.certificate",
     "tls.private_key",
-    "auth.token_file",
     "key_encryption.key_file",
     "key_encryption.previous_key_file",
     "log.format",
@@ -43,6 +42,12 @@ pub const KEYS: [&str; 29] = [
     "limits.max_grace",
     "limits.default_grace",
     "limits.replay_capacity",
+    "limits.caller_calls_per_second",
+    "limits.caller_body_bytes_per_second",
+    "limits.namespace_calls_per_second",
+    "limits.namespace_body_bytes_per_second",
+    "limits.max_secrets",
+    "limits.max_secrets_per_namespace",
     "limits.max_schemes",
     "limits.explain_per_minute",
     "limits.max_concurrent_explains",

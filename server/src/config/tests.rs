@@ -8,9 +8,8 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../examples/countersign.toml");
 const KEY_TEXT: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const TOKEN_TEXT: &str = "a-token-of-more-than-thirty-two-characters";
 
-/// A folder with a good token, key and certificate.
+/// A folder with a good key and certificate.
 struct Site {
     dir: TempDir,
 }
@@ -20,7 +19,6 @@ impl Site {
         let site = Self {
             dir: TempDir::new().expect("a temp dir"),
         };
-        site.write("token", &format!("{TOKEN_TEXT}\n"), 0o600);
         site.write("kek", &format!("{KEY_TEXT}\n"), 0o600);
         site.write("tls.crt", "-----BEGIN CERTIFICATE-----\n", 0o644);
         site.write("tls.key", "-----BEGIN PRIVATE KEY-----\n", 0o600);
@@ -40,8 +38,7 @@ impl Site {
     /// The least that `serve` needs, before `more`.
     fn file(&self, more: &str) -> String {
         format!(
-            "{more}\nauth.token_file = \"{}\"\nkey_encryption.key_file = \"{}\"\n",
-            self.path("token"),
+            "{more}\nkey_encryption.key_file = \"{}\"\n",
             self.path("kek")
         )
     }
@@ -84,7 +81,7 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.limits, Limits::DEFAULT);
     assert_eq!(config.log, Log::default());
     assert!(config.tls.is_none() && !config.reflection && config.warnings.is_empty());
-    assert_eq!(config.token.unwrap().expose_secret(), TOKEN_TEXT);
+    assert!(!config.open);
     assert_eq!(
         hex::encode(config.key_encryption_key.expose_secret()),
         KEY_TEXT
@@ -141,7 +138,6 @@ fn every_problem_is_reported_at_once() {
         "limits.max_headers",
         "limits.drain",
         "reflection",
-        "auth.token_file",
         "key_encryption.key_file",
     ];
     assert_eq!(keys, expected);
@@ -250,50 +246,38 @@ fn tls_files_must_hold_what_they_are_named_for() {
 
 #[test]
 fn files_that_others_can_read_are_refused_with_the_command_to_run() {
-    for name in ["token", "kek"] {
-        let site = Site::new();
-        let path = site.dir.path().join(name);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = problem(site.load(""));
-        assert!(
-            error
-                .remedy
-                .contains(&format!("chmod 600 {}", path.display())),
-            "{error}"
-        );
-        assert!(error.problem.contains("0640"), "{error}");
-    }
+    let name = "kek";
+    let site = Site::new();
+    let path = site.dir.path().join(name);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let error = problem(site.load(""));
+    assert!(
+        error
+            .remedy
+            .contains(&format!("chmod 600 {}", path.display())),
+        "{error}"
+    );
+    assert!(error.problem.contains("0640"), "{error}");
 }
 
 #[test]
-fn a_link_to_a_token_or_key_is_refused() {
-    for name in ["token", "kek"] {
-        let site = Site::new();
-        let path = site.dir.path().join(name);
-        fs::rename(&path, site.dir.path().join("real")).unwrap();
-        std::os::unix::fs::symlink(site.dir.path().join("real"), &path).unwrap();
-        assert_eq!(problem(site.load("")).problem, "is a symlink");
-    }
+fn a_link_to_a_key_is_refused() {
+    let name = "kek";
+    let site = Site::new();
+    let path = site.dir.path().join(name);
+    fs::rename(&path, site.dir.path().join("real")).unwrap();
+    std::os::unix::fs::symlink(site.dir.path().join("real"), &path).unwrap();
+    assert_eq!(problem(site.load("")).problem, "is a symlink");
 }
 
 #[test]
 fn a_missing_file_says_how_to_make_one() {
-    for name in ["token", "kek"] {
-        let site = Site::new();
-        fs::remove_file(site.dir.path().join(name)).unwrap();
-        let error = problem(site.load(""));
-        assert!(error.problem.contains("does not exist"), "{error}");
-        assert!(error.remedy.contains("openssl rand -hex 32"), "{error}");
-    }
-}
-
-#[test]
-fn a_short_or_unprintable_token_is_refused() {
-    for token in ["short", "a token of more than thirty-two characters", ""] {
-        let site = Site::new();
-        site.write("token", token, 0o600);
-        assert_eq!(problem(site.load("")).key, "auth.token_file");
-    }
+    let name = "kek";
+    let site = Site::new();
+    fs::remove_file(site.dir.path().join(name)).unwrap();
+    let error = problem(site.load(""));
+    assert!(error.problem.contains("does not exist"), "{error}");
+    assert!(error.remedy.contains("openssl rand -hex 32"), "{error}");
 }
 
 #[test]
@@ -314,9 +298,7 @@ fn a_key_of_the_wrong_length_is_refused_and_not_shown() {
 
 #[test]
 fn a_key_in_the_environment_works_with_a_warning() {
-    let site = Site::new();
-    let file = format!("auth.token_file = \"{}\"", site.path("token"));
-    let config = load(&file, &[(KEK_VARIABLE, KEY_TEXT)], &Overrides::default()).unwrap();
+    let config = load("", &[(KEK_VARIABLE, KEY_TEXT)], &Overrides::default()).unwrap();
     assert_eq!(
         hex::encode(config.key_encryption_key.expose_secret()),
         KEY_TEXT
@@ -337,10 +319,8 @@ fn two_keys_are_one_too_many() {
 
 #[test]
 fn a_bad_key_in_the_environment_is_not_shown() {
-    let site = Site::new();
-    let file = format!("auth.token_file = \"{}\"", site.path("token"));
     let error = problem(load(
-        &file,
+        "",
         &[(KEK_VARIABLE, "hunter2")],
         &Overrides::default(),
     ));
@@ -400,7 +380,7 @@ fn limits_have_bounds() {
 fn dev_is_open_and_on_loopback_only() {
     let dir = TempDir::new().unwrap();
     let config = Config::dev(DEFAULT_LISTEN, dir.path()).unwrap();
-    assert!(config.token.is_none() && config.tls.is_none() && config.reflection);
+    assert!(config.open && config.tls.is_none() && config.reflection);
     let error = problem(Config::dev(([0, 0, 0, 0], 50051).into(), dir.path()));
     assert_eq!(error.key, "listen");
 }
@@ -420,10 +400,10 @@ fn a_second_dev_start_finds_the_key_of_the_first() {
 }
 
 #[test]
-fn a_debug_text_shows_no_key_and_no_token() {
+fn a_debug_text_shows_no_key() {
     let config = Site::new().load("").unwrap();
     let text = format!("{config:?}");
-    assert!(!text.contains(TOKEN_TEXT) && !text.contains(KEY_TEXT) && !text.contains("[0, 17"));
+    assert!(!text.contains(KEY_TEXT) && !text.contains("[0, 17"));
 }
 
 #[test]

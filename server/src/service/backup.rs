@@ -14,7 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
 use super::{Shared, secrets::change_failure};
-use crate::failure::{ErrorReason, Failure};
+use crate::{
+    access::Admitted,
+    failure::{ErrorReason, Failure},
+};
 
 /// The most bytes of one piece.
 const PIECE_BYTES: u64 = 64 * 1024;
@@ -43,8 +46,9 @@ impl BackupService for Backups {
 
     async fn create_backup(
         &self,
-        _: Request<CreateBackupRequest>,
+        request: Request<CreateBackupRequest>,
     ) -> Result<Response<Pieces>, Status> {
+        Admitted::of(&request)?.authorize_all()?;
         let permit = self.one.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Failure::new(ErrorReason::Overloaded))?;
         let copy = self.shared.store.backup().await.map_err(change_failure)?;

@@ -18,10 +18,27 @@ use tonic::{Request, Response, Status};
 
 use super::Shared;
 use crate::{
+    access::Admitted,
     failure::{ErrorReason, Failure},
     gate::RequestId,
     replay::Call,
+    ring::Entry,
 };
+
+/// By whom a call is made.
+struct By {
+    admitted: Admitted,
+    rpc_id: RequestId,
+}
+
+impl By {
+    fn of<T>(request: &Request<T>) -> Result<Self, Failure> {
+        Ok(Self {
+            admitted: Admitted::of(request)?,
+            rpc_id: RequestId::of(request),
+        })
+    }
+}
 
 /// Metadata by which a caller marks the attempts of one call. Not `x-request-id`: receivers pass that on from the very
 /// delivery, and a replayer would choose it.
@@ -40,27 +57,25 @@ pub(crate) struct DataPlane(pub Arc<Shared>);
 #[tonic::async_trait]
 impl CountersignService for DataPlane {
     async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignResponse>, Status> {
-        let rpc_id = RequestId::of(&request);
-        Ok(Response::new(self.0.sign(request.into_inner(), &rpc_id)?))
+        let by = By::of(&request)?;
+        Ok(Response::new(self.0.sign(request.into_inner(), &by)?))
     }
 
     async fn verify(
         &self,
         request: Request<VerifyRequest>,
     ) -> Result<Response<VerifyResponse>, Status> {
-        let rpc_id = RequestId::of(&request);
-        Ok(Response::new(self.0.verify(request.into_inner(), &rpc_id)?))
+        let by = By::of(&request)?;
+        Ok(Response::new(self.0.verify(request.into_inner(), &by)?))
     }
 
     async fn verify_webhook(
         &self,
         request: Request<VerifyWebhookRequest>,
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
-        let rpc_id = RequestId::of(&request);
+        let by = By::of(&request)?;
         let call = self.0.replay.call_of(call_id(&request), 0);
-        let response = self
-            .0
-            .verify_webhook(&request.into_inner(), &rpc_id, call)?;
+        let response = self.0.verify_webhook(&request.into_inner(), &by, call)?;
         Ok(Response::new(response))
     }
 
@@ -68,9 +83,8 @@ impl CountersignService for DataPlane {
         &self,
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
-        // Explain says more than a verdict: whoever may verify need not be let in here.
-        let caller = super::secrets::caller(&request);
-        let answer = explain::explain(&self.0, caller, request.into_inner());
+        let by = By::of(&request)?;
+        let answer = explain::explain(&self.0, by, request.into_inner());
         Ok(Response::new(answer.await?))
     }
 
@@ -78,17 +92,21 @@ impl CountersignService for DataPlane {
         &self,
         request: Request<BatchVerifyRequest>,
     ) -> Result<Response<BatchVerifyResponse>, Status> {
-        let rpc_id = RequestId::of(&request);
+        let by = By::of(&request)?;
         let call_id = call_id(&request).map(<[u8]>::to_vec);
         let items = request.into_inner().items;
         let max = self.0.limits.max_batch_items;
         if items.is_empty() || items.len() > max {
             return Err(Failure::field("items", format!("1 to {max} items")).into());
         }
+        if let Some(budget) = &by.admitted.principal.budget {
+            // The gate took one.
+            budget.take_calls(items.len() - 1)?;
+        }
         let mut results = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let call = self.0.replay.call_of(call_id.as_deref(), index);
-            results.push(self.0.batch_item(item, &rpc_id, call));
+            results.push(self.0.batch_item(item, &by, call));
             // A long batch lets other calls through, and ends when its deadline does.
             tokio::task::consume_budget().await;
         }
@@ -97,16 +115,11 @@ impl CountersignService for DataPlane {
 }
 
 impl Shared {
-    fn batch_item(
-        &self,
-        item: BatchVerifyItem,
-        rpc_id: &RequestId,
-        call: Call,
-    ) -> BatchVerifyResult {
+    fn batch_item(&self, item: BatchVerifyItem, by: &By, call: Call) -> BatchVerifyResult {
         let outcome = match item.check {
-            Some(Check::Verify(request)) => self.verify(*request, rpc_id).map(Outcome::Verify),
+            Some(Check::Verify(request)) => self.verify(*request, by).map(Outcome::Verify),
             Some(Check::VerifyWebhook(request)) => self
-                .verify_webhook(&request, rpc_id, call)
+                .verify_webhook(&request, by, call)
                 .map(Outcome::VerifyWebhook),
             None => Err(Failure::field("check", "verify or verify_webhook")),
         };
@@ -122,13 +135,22 @@ impl Shared {
         }
     }
 
-    fn check_body(&self, field: &'static str, body: &[u8]) -> Result<(), Failure> {
+    /// Whether a body is short enough, and within what the caller and the namespace may send in a second.
+    fn check_body(
+        &self,
+        field: &'static str,
+        body: &[u8],
+        (by, entry): (&By, &Entry),
+    ) -> Result<(), Failure> {
         let max = self.limits.max_body_bytes;
         if body.len() > max {
             let message = format!("at most {max} bytes");
             return Err(Failure::with_message(ErrorReason::BodyTooLarge, message).at(field));
         }
-        Ok(())
+        if let Some(budget) = &by.admitted.principal.budget {
+            budget.take_body(body.len())?;
+        }
+        entry.budget.take_body(body.len())
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     secrets::{caller, change_failure},
 };
 use crate::{
+    access::Admitted,
     failure::{ErrorReason, Failure},
     store::{Caller, NewScheme},
 };
@@ -64,8 +65,11 @@ impl SchemeService for Schemes {
         &self,
         request: Request<CreateSchemeRequest>,
     ) -> Result<Response<CreateSchemeResponse>, Status> {
-        let caller = caller(&request);
-        let response = self.0.create_scheme(caller, request.into_inner()).await?;
+        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let created = self
+            .0
+            .create_scheme(&admitted, caller, request.into_inner());
+        let response = created.await?;
         Ok(Response::new(response))
     }
 
@@ -73,10 +77,10 @@ impl SchemeService for Schemes {
         &self,
         request: Request<DeleteSchemeRequest>,
     ) -> Result<Response<DeleteSchemeResponse>, Status> {
-        let caller = caller(&request);
-        self.0
-            .delete_scheme(caller, request.into_inner().id)
-            .await?;
+        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        admitted.authorize(&request.get_ref().id)?;
+        let deleted = self.0.delete_scheme(caller, request.into_inner().id);
+        deleted.await?;
         Ok(Response::new(DeleteSchemeResponse {}))
     }
 }
@@ -84,14 +88,17 @@ impl SchemeService for Schemes {
 impl Shared {
     async fn create_scheme(
         &self,
+        admitted: &Admitted,
         caller: Caller,
         request: CreateSchemeRequest,
     ) -> Result<CreateSchemeResponse, Failure> {
+        admitted.authorize_any()?;
         let definition = request.definition;
         // Its vectors are some kilobytes of hashing, so they leave the threads that answer everybody.
         let reviewed = tokio::task::spawn_blocking(|| review(definition)).await;
         let (definition, own, findings) =
             reviewed.map_err(|_| Failure::new(ErrorReason::Internal))??;
+        admitted.authorize(&own.scheme.id)?;
         let new = NewScheme {
             id: own.scheme.id.clone(),
             definition,

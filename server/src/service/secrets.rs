@@ -8,6 +8,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use countersign_core::SecretName;
 use countersign_proto::v1::{
     ActivateVersionRequest, ActivateVersionResponse, CreateSecretRequest, CreateSecretResponse,
     DeleteSecretRequest, DeleteSecretResponse, GetSecretRequest, GetSecretResponse,
@@ -20,7 +21,7 @@ use tonic::{Request, Response, Status};
 pub(super) use self::wire::change_failure;
 use self::wire::entry_to_wire;
 use super::{Shared, settings};
-use crate::{convert, failure::Failure, gate::RequestId, store::Caller};
+use crate::{access::Admitted, convert, failure::Failure, gate::RequestId, store::Caller};
 
 /// `SecretService`.
 pub(crate) struct ControlPlane(pub Arc<Shared>);
@@ -31,8 +32,12 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<CreateSecretRequest>,
     ) -> Result<Response<CreateSecretResponse>, Status> {
+        let admitted = Admitted::of(&request)?;
         let caller = caller(&request);
-        let response = self.0.create(caller, request.into_inner()).await?;
+        let response = self
+            .0
+            .create(&admitted, caller, request.into_inner())
+            .await?;
         Ok(Response::new(response))
     }
 
@@ -40,8 +45,9 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<GetSecretRequest>,
     ) -> Result<Response<GetSecretResponse>, Status> {
+        let admitted = Admitted::of(&request)?;
         let name = convert::name("name", &request.get_ref().name)?;
-        let entry = self.0.secret(name.as_str())?;
+        let entry = self.0.secret(&admitted, name.as_str())?;
         Ok(Response::new(GetSecretResponse {
             secret: Some(entry_to_wire(&entry, self.0.clock.now())),
         }))
@@ -51,15 +57,18 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<ListSecretsRequest>,
     ) -> Result<Response<ListSecretsResponse>, Status> {
-        Ok(Response::new(self.0.list(request.get_ref())?))
+        let admitted = Admitted::of(&request)?;
+        Ok(Response::new(self.0.list(&admitted, request.get_ref())?))
     }
 
     async fn update_secret(
         &self,
         request: Request<UpdateSecretRequest>,
     ) -> Result<Response<UpdateSecretResponse>, Status> {
+        let admitted = Admitted::of(&request)?;
         let caller = caller(&request);
-        let secret = self.0.update(caller, request.into_inner()).await?;
+        let updated = self.0.update(&admitted, caller, request.into_inner());
+        let secret = updated.await?;
         Ok(Response::new(UpdateSecretResponse {
             secret: Some(secret),
         }))
@@ -69,11 +78,12 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<DeleteSecretRequest>,
     ) -> Result<Response<DeleteSecretResponse>, Status> {
-        let caller = caller(&request);
+        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
         let request = request.into_inner();
-        let name = convert::name("name", &request.name)?;
-        let deleted = self.0.store.delete(caller, name, request.force).await;
-        deleted.map_err(change_failure)?;
+        let name = authorized(&admitted, &request.name)?;
+        let deleted = self.0.store.delete(caller, name.clone(), request.force);
+        let deleted = deleted.await.map_err(change_failure);
+        deleted.map_err(|failure| admitted.conceal(name.as_str(), failure))?;
         Ok(Response::new(DeleteSecretResponse {}))
     }
 
@@ -81,8 +91,12 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<RotateSecretRequest>,
     ) -> Result<Response<RotateSecretResponse>, Status> {
+        let admitted = Admitted::of(&request)?;
         let caller = caller(&request);
-        let response = self.0.rotate(caller, request.into_inner()).await?;
+        let response = self
+            .0
+            .rotate(&admitted, caller, request.into_inner())
+            .await?;
         Ok(Response::new(response))
     }
 
@@ -90,14 +104,14 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<ActivateVersionRequest>,
     ) -> Result<Response<ActivateVersionResponse>, Status> {
-        let caller = caller(&request);
+        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
         let request = request.into_inner();
-        let name = convert::name("name", &request.name)?;
+        let name = authorized(&admitted, &request.name)?;
         let number = version_number(request.version)?;
         let grace = self.0.grace(request.grace_period)?;
         let changed = self.0.store.activate(caller, name, number, grace).await;
         Ok(Response::new(ActivateVersionResponse {
-            secret: Some(self.0.changed(changed)?),
+            secret: Some(self.0.changed(&admitted, &request.name, changed)?),
         }))
     }
 
@@ -105,9 +119,9 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<RevokeVersionRequest>,
     ) -> Result<Response<RevokeVersionResponse>, Status> {
-        let caller = caller(&request);
+        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
         let request = request.into_inner();
-        let name = convert::name("name", &request.name)?;
+        let name = authorized(&admitted, &request.name)?;
         let number = version_number(request.version)?;
         let changed = self
             .0
@@ -115,16 +129,26 @@ impl SecretService for ControlPlane {
             .revoke(caller, name, number, request.force)
             .await;
         Ok(Response::new(RevokeVersionResponse {
-            secret: Some(self.0.changed(changed)?),
+            secret: Some(self.0.changed(&admitted, &request.name, changed)?),
         }))
     }
 }
 
 pub(super) fn caller<T>(request: &Request<T>) -> Caller {
     Caller {
-        principal: crate::gate::principal(request),
+        principal: match Admitted::of(request) {
+            Ok(admitted) => admitted.principal.name.to_string(),
+            Err(_) => "unauthenticated".to_owned(),
+        },
         rpc_id: RequestId::of(request).to_string(),
     }
+}
+
+/// The name of a request, for a call that may do with it what it is about to do.
+pub(super) fn authorized(admitted: &Admitted, name: &str) -> Result<SecretName, Failure> {
+    let name = convert::name("name", name)?;
+    admitted.authorize(name.as_str())?;
+    Ok(name)
 }
 
 fn version_number(number: u32) -> Result<u32, Failure> {

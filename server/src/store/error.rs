@@ -112,6 +112,24 @@ pub enum ChangeError {
     /// The stored scheme was edited or is damaged.
     #[error("the stored scheme is damaged")]
     SchemeCorrupt,
+    /// A valid token has this name or certificate.
+    #[error("a valid token has this name or certificate")]
+    TokenTaken,
+    /// There is no such token.
+    #[error("there is no such token")]
+    TokenNotFound,
+    /// There are as many valid tokens as there may be.
+    #[error("there are too many tokens")]
+    TooManyTokens,
+    /// Nobody could make a token any more.
+    #[error("it is the last token that may write every token")]
+    LastAdmin,
+    /// A token that may write every token exists, so this is not the first.
+    #[error("there is a token that may write every token")]
+    AdminExists,
+    /// There are as many secrets as there may be.
+    #[error("there are too many secrets")]
+    TooManySecrets,
     /// Too many changes wait.
     #[error("too many changes are waiting")]
     Busy,

@@ -33,6 +33,7 @@ pub(super) fn create(
     if matches!(rows.named(&new.name)?, Named::Secret(_)) {
         return Err(ChangeError::NameTaken.into());
     }
+    rows.check_quota(&new)?;
     rows.check_reuse(&new.name, &mut new.key)?;
     let secret_id = rows.insert_secret(&new, change.n)?;
     let data_key = rows.new_data_key(secret_id)?;

@@ -11,7 +11,7 @@ use countersign_core::{SecretName, rotation::RotationLimits};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    OpenError, Published, SchemeRecord, SecretRecord, backup,
+    OpenError, Published, SchemeRecord, SecretRecord, TokenRecord, backup,
     rows::Rows,
     schema, schemes,
     writer::{Settled, Writer},
@@ -64,6 +64,7 @@ pub(super) struct Loaded {
     pub(super) schemes: Vec<SchemeRecord>,
     pub(super) records: Vec<SecretRecord>,
     pub(super) corrupt: Vec<SecretName>,
+    pub(super) tokens: Vec<TokenRecord>,
 }
 
 pub(super) fn open(
@@ -95,6 +96,7 @@ pub(super) fn open(
     };
     let schemes = schemes::load(&rows)?;
     let (records, corrupt) = load(&rows)?;
+    let tokens = rows.tokens()?;
     drop(transaction);
     let settled = Settled {
         seal,
@@ -107,6 +109,7 @@ pub(super) fn open(
         schemes,
         records,
         corrupt,
+        tokens,
     })
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use countersign_core::{
     SecretName, Timestamp,
+    access::{Grants, Permission},
     key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::{Ending, InvalidVersions, Version, Versions},
@@ -126,6 +127,76 @@ pub struct NewScheme {
     pub validate_only: bool,
 }
 
+/// What a caller shows.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A bearer token, as the SHA-256 of its text.
+    Bearer([u8; 32]),
+    /// A client certificate with this subject alternative name, `dns:NAME` or `uri:URI`.
+    Certificate(String),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer(_) => f.write_str("Bearer([redacted])"),
+            Self::Certificate(san) => f.debug_tuple("Certificate").field(san).finish(),
+        }
+    }
+}
+
+/// A credential of a caller, and what its bearer may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Never used again, not even when the name is.
+    pub id: String,
+    /// The name, which is the principal of the audit.
+    pub name: SecretName,
+    /// What the caller shows.
+    pub credential: Credential,
+    /// What the caller may do.
+    pub grants: Grants,
+    /// Who made it.
+    pub creator: String,
+    /// When it was made.
+    pub create_time: Timestamp,
+    /// From when on it is refused.
+    pub expire_time: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoke_time: Option<Timestamp>,
+}
+
+impl TokenRecord {
+    /// Whether it admits its bearer now.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoke_time.is_none() && self.expire_time.is_none_or(|end| now < end)
+    }
+
+    /// Whether its bearer may write every token, and so restore every other permission.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.grants.allow_all(Permission::TokensWrite)
+    }
+}
+
+/// A token to add.
+#[derive(Debug)]
+pub struct NewToken {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: SecretName,
+    /// What the caller shows.
+    pub credential: Credential,
+    /// What the caller may do.
+    pub grants: Grants,
+    /// From when on it is refused.
+    pub expire_time: Option<Timestamp>,
+    /// Whether it is refused where an administrator exists.
+    pub first: bool,
+}
+
 /// A secret to create.
 #[derive(Debug)]
 pub struct NewSecret {
@@ -139,6 +210,10 @@ pub struct NewSecret {
     pub settings: Settings,
     /// The key of its first version.
     pub key: NewKey,
+    /// As many secrets there may be.
+    pub max_secrets: usize,
+    /// As many of them in one namespace.
+    pub max_of_namespace: usize,
 }
 
 /// A rotation.
@@ -198,6 +273,8 @@ pub enum Published {
     SchemeCreated(Arc<SchemeRecord>),
     /// The scheme of this id is gone.
     SchemeDeleted(String),
+    /// The token is new or ended.
+    TokenChanged(Arc<TokenRecord>),
 }
 
 /// When a version was last used, to be merged with what is stored.
@@ -226,10 +303,12 @@ pub struct AuditRow {
     pub rpc_id: String,
     /// Name of the RPC's method.
     pub method: String,
-    /// Name of the secret; empty where a scheme was changed.
+    /// Name of the secret; empty where a scheme or a token was changed.
     pub secret: String,
     /// Id of the scheme that was added or removed.
     pub scheme: Option<String>,
+    /// Name of the token that was made or revoked.
+    pub token: Option<String>,
     /// Number of the version, where one was made or changed.
     pub version: Option<u32>,
     /// How: the ending of a rotation, where the key came from, remarks on it.

@@ -165,6 +165,24 @@ impl Rows<'_> {
         Ok(texts)
     }
 
+    /// Refuses a secret over the number that there may be.
+    pub(super) fn check_quota(&self, new: &NewSecret) -> Result<(), Fault> {
+        let namespace = new.name.namespace();
+        // '0' is the character after '/', so the names of a namespace lie between the two.
+        let sql = "SELECT (SELECT count(*) FROM secrets WHERE delete_time IS NULL),
+                          (SELECT count(*) FROM secrets WHERE delete_time IS NULL
+                               AND (name = ?1 OR name > ?1 || '/' AND name < ?1 || '0'))";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let (all, own): (i64, i64) =
+            statement.query_row([namespace], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let reached =
+            |count: i64, max: usize| usize::try_from(count).is_ok_and(|count| count >= max);
+        match reached(all, new.max_secrets) || reached(own, new.max_of_namespace) {
+            true => Err(ChangeError::TooManySecrets.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Adds a secret without versions.
     pub(super) fn insert_secret(&self, new: &NewSecret, revision: u64) -> Result<i64, Fault> {
         let sql = "INSERT INTO secrets (name, scheme, parameters, labels, create_time, update_time, revision)

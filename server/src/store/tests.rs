@@ -141,7 +141,9 @@ fn follow(memory: &Memory) -> impl FnMut(Published) + Send + 'static {
         match published {
             Published::Changed(record) => memory.insert(record.name.clone(), record),
             Published::Deleted(name) => memory.remove(&name),
-            Published::SchemeCreated(_) | Published::SchemeDeleted(_) => None,
+            Published::SchemeCreated(_)
+            | Published::SchemeDeleted(_)
+            | Published::TokenChanged(_) => None,
         };
     }
 }
@@ -193,6 +195,8 @@ fn secret(text: &str, scheme: &str, key: NewKey) -> NewSecret {
         scheme_revision: None,
         settings: Settings::default(),
         key,
+        max_secrets: usize::MAX,
+        max_of_namespace: usize::MAX,
     }
 }
 

@@ -98,7 +98,8 @@ pub(super) fn audit_rows(
     after: u64,
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditRow>> {
-    let sql = "SELECT n, time, principal, rpc_id, method, secret, scheme, version, detail, outcome
+    let sql =
+        "SELECT n, time, principal, rpc_id, method, secret, scheme, token, version, detail, outcome
                FROM audit WHERE n > ?1 ORDER BY n LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![number(after), limit], audit_row)?;
@@ -114,6 +115,7 @@ fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         method: row.get("method")?,
         secret: row.get("secret")?,
         scheme: row.get("scheme")?,
+        token: row.get("token")?,
         version: row.get("version")?,
         detail: row.get("detail")?,
         outcome: row.get("outcome")?,

@@ -52,6 +52,7 @@ pub(super) enum Subject<'a> {
     Scheme(&'a str),
     /// The store as a whole.
     Store,
+    Token(&'a str),
 }
 
 /// How a transaction ends that did not fail.
@@ -234,12 +235,13 @@ impl Change<'_> {
         detail: &str,
     ) -> Result<(), Fault> {
         let sql = "INSERT INTO audit
-                       (n, time, principal, rpc_id, method, secret, scheme, version, detail, outcome)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'ok')";
-        let (secret, scheme) = match subject {
-            Subject::Secret(name) => (name.as_str(), None),
-            Subject::Scheme(id) => ("", Some(id)),
-            Subject::Store => ("", None),
+                       (n, time, principal, rpc_id, method, secret, scheme, token, version, detail, outcome)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'ok')";
+        let (secret, scheme, token) = match subject {
+            Subject::Secret(name) => (name.as_str(), None, None),
+            Subject::Scheme(id) => ("", Some(id), None),
+            Subject::Token(name) => ("", None, Some(name)),
+            Subject::Store => ("", None, None),
         };
         self.rows.connection.prepare_cached(sql)?.execute(params![
             number(self.n),
@@ -249,6 +251,7 @@ impl Change<'_> {
             method,
             secret,
             scheme,
+            token,
             version,
             detail,
         ])?;
@@ -260,6 +263,7 @@ impl Change<'_> {
             method,
             secret,
             scheme,
+            token,
             version,
             detail,
             "change"

@@ -15,10 +15,11 @@ use countersign_proto::v1::{
 };
 
 use super::{
-    Shared, misfit_failure,
+    By, Shared, misfit_failure,
     webhook::{core_headers, refused_delivery},
 };
 use crate::{
+    access::Admitted,
     convert,
     failure::{ErrorReason, Failure},
     ring::Entry,
@@ -35,20 +36,25 @@ const HOLDS: &str = "HOLDS";
 /// Answers Explain. What was begun runs to its end and into the audit, whether or not its caller waits.
 pub(super) async fn explain(
     shared: &Arc<Shared>,
-    caller: Caller,
+    by: By,
     request: ExplainRequest,
 ) -> Result<ExplainResponse, Failure> {
-    let question = shared.question(request.check)?;
-    let entry = question.entry(shared)?;
+    let question = shared.question(&by, request.check)?;
+    let entry = question.entry(&by, shared)?;
     let permit = shared.explains.admit(entry.record.id, shared.clock.now())?;
     let shared = Arc::clone(shared);
+    let caller = Caller {
+        principal: by.admitted.principal.name.to_string(),
+        rpc_id: by.rpc_id.to_string(),
+    };
     let running = tokio::spawn(async move {
         let _permit = permit;
         let name = entry.secret.name.clone();
         let texts = shared.store.key_texts(name.clone()).await;
         let texts = texts.map_err(change_failure)?;
         let search = Arc::clone(&shared);
-        let answer = tokio::task::spawn_blocking(move || search.answer(question, &entry, &texts));
+        let answer =
+            tokio::task::spawn_blocking(move || search.answer(&by, question, &entry, &texts));
         let (response, explanation) = answer.await.map_err(|_| internal())??;
         let outcome = explanation.causes.first().map(|cause| cause.code.name());
         let outcome = outcome.unwrap_or(HOLDS);
@@ -70,23 +76,24 @@ enum Question {
 }
 
 impl Question {
-    fn entry(&self, shared: &Shared) -> Result<Arc<Entry>, Failure> {
-        shared.secret(match self {
+    fn entry(&self, by: &By, shared: &Shared) -> Result<Arc<Entry>, Failure> {
+        let name = match self {
             Self::Identity(request) => &request.secret,
             Self::Webhook(request) => &request.secret,
-        })
+        };
+        shared.secret(&by.admitted, name)
     }
 }
 
 impl Shared {
-    fn question(&self, check: Option<Check>) -> Result<Question, Failure> {
+    fn question(&self, by: &By, check: Option<Check>) -> Result<Question, Failure> {
         match check {
             Some(Check::Verify(request)) => {
-                self.identity_proof(&mut VerifyRequest::clone(&request))?;
+                self.identity_proof(&by.admitted, &mut VerifyRequest::clone(&request))?;
                 Ok(Question::Identity(*request))
             }
             Some(Check::Webhook(request)) => {
-                self.delivery(&request)?;
+                self.delivery(by, &request)?;
                 Ok(Question::Webhook(request))
             }
             None => Err(Failure::field("check", "verify or webhook")),
@@ -96,19 +103,20 @@ impl Shared {
     /// The search; it takes its time.
     fn answer(
         &self,
+        by: &By,
         question: Question,
         entry: &Entry,
         texts: &[KeyText],
     ) -> Result<(ExplainResponse, Explanation), Failure> {
-        let others = self.others(&entry.secret.name);
+        let others = self.others(&by.admitted, &entry.secret.name);
         let others: Vec<&Secret> = others.iter().map(|other| &other.secret).collect();
         let known = Known {
             texts,
             others: &others,
         };
         let (decision, reason, explanation) = match question {
-            Question::Identity(request) => self.identity(request, entry, known)?,
-            Question::Webhook(request) => self.webhook(&request, entry, known)?,
+            Question::Identity(request) => self.identity(by, request, entry, known)?,
+            Question::Webhook(request) => self.webhook(by, &request, entry, known)?,
         };
         let response = ExplainResponse {
             decision: decision.into(),
@@ -127,20 +135,21 @@ impl Shared {
         Ok((response, explanation))
     }
 
-    /// The other secrets of the namespace.
-    fn others(&self, name: &SecretName) -> Vec<Arc<Entry>> {
-        let (page, _) = self.ring.page(Some(name.namespace()), None, MAX_OTHERS);
-        let others = page.into_iter().filter(|other| other.secret.name != *name);
-        others.collect()
+    /// The other secrets of the namespace that the caller may ask about.
+    fn others(&self, admitted: &Admitted, name: &SecretName) -> Vec<Arc<Entry>> {
+        let shown = |other: &str| other != name.as_str() && admitted.may(other);
+        let namespace = Some(name.namespace());
+        self.ring.page(namespace, None, MAX_OTHERS, shown).0
     }
 
     fn identity(
         &self,
+        by: &By,
         mut request: VerifyRequest,
         entry: &Entry,
         known: Known<'_>,
     ) -> Result<(v1::Decision, v1::Reason, Explanation), Failure> {
-        let (_, claimed, proof) = self.identity_proof(&mut request)?;
+        let (_, claimed, proof) = self.identity_proof(&by.admitted, &mut request)?;
         let now = self.clock.now();
         let misfit = |misfit: MisfitError| misfit_failure(misfit, "claimed");
         let verdict = entry.secret.verify(claimed.clone(), proof, now);
@@ -155,11 +164,12 @@ impl Shared {
 
     fn webhook(
         &self,
+        by: &By,
         request: &VerifyWebhookRequest,
         entry: &Entry,
         known: Known<'_>,
     ) -> Result<(v1::Decision, v1::Reason, Explanation), Failure> {
-        let (_, body) = self.delivery(request)?;
+        let (_, body) = self.delivery(by, request)?;
         let headers = core_headers(&request.headers);
         let delivery = Delivery {
             headers: Headers(&headers),

@@ -10,24 +10,19 @@ use countersign_core::{
 use countersign_proto::v1::{self, SignRequest, SignResponse, sign_request::Input};
 
 use super::{
-    Shared, misfit_failure,
+    By, Shared, misfit_failure,
     webhook::{check_method_and_url, core_headers},
 };
 use crate::{
     convert,
     failure::{ErrorReason, Failure},
-    gate::RequestId,
     ring::Entry,
 };
 
 impl Shared {
-    pub(super) fn sign(
-        &self,
-        request: SignRequest,
-        rpc_id: &RequestId,
-    ) -> Result<SignResponse, Failure> {
+    pub(super) fn sign(&self, request: SignRequest, by: &By) -> Result<SignResponse, Failure> {
         convert::check_name("secret", &request.secret)?;
-        let entry = self.secret(&request.secret)?;
+        let entry = self.secret(&by.admitted, &request.secret)?;
         let ttl = request
             .ttl
             .map(|ttl| convert::duration("ttl", ttl))
@@ -59,24 +54,25 @@ impl Shared {
                 let signed = signed.map_err(|error| sign_failure(error, "resource_id"))?;
                 answer(signed, |response, id| response.resource_id = id)
             }
-            Input::Webhook(webhook) => self.sign_webhook(&entry, webhook, now)?,
+            Input::Webhook(webhook) => self.sign_webhook(by, &entry, webhook, now)?,
         };
         let version = response
             .version
             .as_ref()
             .map_or(0, |version| version.number);
         entry.signed(version, now);
-        tracing::debug!(request_id = %rpc_id, secret = %entry.secret.name, version, "signed");
+        tracing::debug!(request_id = %by.rpc_id, secret = %entry.secret.name, version, "signed");
         Ok(response)
     }
 
     fn sign_webhook(
         &self,
+        by: &By,
         entry: &Entry,
         webhook: v1::WebhookToSign,
         now: Timestamp,
     ) -> Result<SignResponse, Failure> {
-        self.check_body("webhook.body", &webhook.body)?;
+        self.check_body("webhook.body", &webhook.body, (by, entry))?;
         self.check_headers("webhook.headers", &webhook.headers)?;
         check_method_and_url(
             ("webhook.method", &webhook.method),

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use countersign_core::{Identity, secret::Proof};
 use countersign_proto::v1::{self, VerifyRequest, VerifyResponse, verify_request};
 
-use super::{Shared, misfit_failure};
-use crate::{convert, failure::Failure, gate::RequestId, ring::Entry};
+use super::{By, Shared, misfit_failure};
+use crate::{access::Admitted, convert, failure::Failure, gate::RequestId, ring::Entry};
 
 impl Shared {
     pub(super) fn verify(
         &self,
         mut request: VerifyRequest,
-        rpc_id: &RequestId,
+        by: &By,
     ) -> Result<VerifyResponse, Failure> {
-        let (entry, claimed, proof) = self.identity_proof(&mut request)?;
+        let (entry, claimed, proof) = self.identity_proof(&by.admitted, &mut request)?;
         let now = self.clock.now();
         let verdict = entry
             .secret
@@ -24,16 +24,18 @@ impl Shared {
             entry.verified(version.number, now);
         }
         let response = convert::verdict_to_wire(verdict);
-        log_verdict(rpc_id, &entry, &response);
+        log_verdict(&by.rpc_id, &entry, &response);
         Ok(response)
     }
 
     /// The secret of a proof, what is claimed and the proof itself, if every part is within its limits.
     pub(super) fn identity_proof<'r>(
         &self,
+        admitted: &Admitted,
         request: &'r mut VerifyRequest,
     ) -> Result<(Arc<Entry>, Identity, Option<Proof<'r>>), Failure> {
         convert::check_name("secret", &request.secret)?;
+        let entry = self.secret(admitted, &request.secret)?;
         let max = self.limits.max_identifier_bytes;
         let claimed = convert::identity("claimed", request.claimed.take(), max)?;
         let proof = match &request.proof {
@@ -47,7 +49,7 @@ impl Shared {
             }
             None => None,
         };
-        Ok((self.secret(&request.secret)?, claimed, proof))
+        Ok((entry, claimed, proof))
     }
 
     fn check_proof(&self, field: &'static str, proof: &str) -> Result<(), Failure> {

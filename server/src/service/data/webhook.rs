@@ -12,7 +12,7 @@ use countersign_proto::v1::{
     self, Replay, VerifyWebhookRequest, VerifyWebhookResponse, verify_webhook_request::Payload,
 };
 
-use super::{Shared, misfit_failure};
+use super::{By, Shared, misfit_failure};
 use crate::{
     convert,
     failure::{ErrorReason, Failure},
@@ -31,10 +31,10 @@ impl Shared {
     pub(super) fn verify_webhook(
         &self,
         request: &VerifyWebhookRequest,
-        rpc_id: &RequestId,
+        by: &By,
         call: Call,
     ) -> Result<VerifyWebhookResponse, Failure> {
-        let (entry, body) = self.delivery(request)?;
+        let (entry, body) = self.delivery(by, request)?;
         let headers = core_headers(&request.headers);
         let delivery = Delivery {
             headers: Headers(&headers),
@@ -58,16 +58,18 @@ impl Shared {
         if response.reason() != v1::Reason::Replayed {
             response.handshake = verdict.handshake.map(convert::handshake_to_wire);
         }
-        log_delivery(rpc_id, &entry, &response);
+        log_delivery(&by.rpc_id, &entry, &response);
         Ok(response)
     }
 
     /// The secret of a delivery and its body, if every part is within its limits.
     pub(super) fn delivery<'r>(
         &self,
+        by: &By,
         request: &'r VerifyWebhookRequest,
     ) -> Result<(Arc<Entry>, &'r [u8]), Failure> {
         convert::check_name("secret", &request.secret)?;
+        let entry = self.secret(&by.admitted, &request.secret)?;
         self.check_headers("headers", &request.headers)?;
         check_method_and_url(("method", &request.method), ("url", &request.url))?;
         let body = match &request.payload {
@@ -75,8 +77,8 @@ impl Shared {
             Some(Payload::BodyText(text)) => text.as_bytes(),
             None => &[],
         };
-        self.check_body("body", body)?;
-        Ok((self.secret(&request.secret)?, body))
+        self.check_body("body", body, (by, &entry))?;
+        Ok((entry, body))
     }
 
     /// The answer for a delivery that holds, after a look into the replay record, which notes it if a call brought it.

@@ -12,10 +12,11 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::{
-    Shared, settings,
+    Shared, authorized, settings,
     wire::{change_failure, etag, record_to_wire},
 };
 use crate::{
+    access::Admitted,
     convert,
     failure::{ErrorReason, Failure},
     ring::{Absent, Entry},
@@ -25,11 +26,12 @@ use crate::{
 impl Shared {
     pub(super) async fn create(
         &self,
+        admitted: &Admitted,
         caller: Caller,
         mut request: CreateSecretRequest,
     ) -> Result<CreateSecretResponse, Failure> {
         let request_id = self.request_id(&request.request_id, "CreateSecret", &request)?;
-        let name = convert::name("name", &request.name)?;
+        let name = authorized(admitted, &request.name)?;
         let known = self.scheme(&request.scheme).ok_or_else(unknown_scheme)?;
         let scheme = &*known.scheme;
         let mut settings = Settings {
@@ -53,6 +55,8 @@ impl Shared {
             scheme_revision: known.revision(),
             settings,
             key,
+            max_secrets: self.limits.max_secrets,
+            max_of_namespace: self.limits.max_secrets_per_namespace,
         };
         let now = self.clock.now();
         let answer = self
@@ -77,13 +81,15 @@ impl Shared {
 
     pub(super) async fn rotate(
         &self,
+        admitted: &Admitted,
         caller: Caller,
         mut request: RotateSecretRequest,
     ) -> Result<RotateSecretResponse, Failure> {
         let request_id = self.request_id(&request.request_id, "RotateSecret", &request)?;
-        let name = convert::name("name", &request.name)?;
+        let name = authorized(admitted, &request.name)?;
         let ending = self.ending(&request)?;
-        let scheme = self.scheme_of(&name).await?;
+        let scheme = self.scheme_of(&name).await;
+        let scheme = scheme.map_err(|failure| admitted.conceal(name.as_str(), failure))?;
         let entry = self.ring.secret(name.as_str()).ok();
         let imported = std::mem::take(&mut request.imported_key).into();
         let key = self.new_key(&scheme, imported, request.key_id)?;
@@ -125,6 +131,7 @@ impl Shared {
 
     pub(super) async fn update(
         &self,
+        admitted: &Admitted,
         caller: Caller,
         request: UpdateSecretRequest,
     ) -> Result<v1::Secret, Failure> {
@@ -132,10 +139,12 @@ impl Shared {
             .secret
             .ok_or_else(|| Failure::field("secret", "required"))?;
         let name = convert::name("secret.name", &wire.name)?;
+        admitted.authorize(name.as_str())?;
         let paths = mask(request.update_mask, &wire)?;
         let mut tries = UPDATE_TRIES;
         loop {
-            let entry = self.secret_or_deleted(&name).await?;
+            let entry = self.secret_or_deleted(&name).await;
+            let entry = entry.map_err(|failure| admitted.conceal(name.as_str(), failure))?;
             if !wire.etag.is_empty() && wire.etag != etag(&entry.record) {
                 return Err(Failure::new(ErrorReason::EtagMismatch));
             }
@@ -158,7 +167,7 @@ impl Shared {
                 || !wire.etag.is_empty()
                 || tries == 0
             {
-                return self.changed(changed);
+                return self.changed(admitted, name.as_str(), changed);
             }
         }
     }
@@ -253,9 +262,12 @@ impl Shared {
 
     pub(super) fn changed(
         &self,
+        admitted: &Admitted,
+        name: &str,
         changed: Result<Arc<SecretRecord>, ChangeError>,
     ) -> Result<v1::Secret, Failure> {
-        let record = changed.map_err(change_failure)?;
+        let changed = changed.map_err(change_failure);
+        let record = changed.map_err(|failure| admitted.conceal(name, failure))?;
         let entry = self.ring.secret(record.name.as_str()).ok();
         let scheme = self.stored_scheme(&record.scheme)?;
         let now = self.clock.now();

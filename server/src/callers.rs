@@ -1,0 +1,261 @@
+//! Who calls: the credentials that are valid, in memory. A bearer token is known by its SHA-256 alone.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use countersign_core::{Timestamp, access::Grants};
+use http::{HeaderMap, header::AUTHORIZATION};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    budget::Budget,
+    config::Limits,
+    store::{Credential, TokenRecord},
+};
+
+/// The text of a bearer token: this, the id, `_`, and 32 random bytes in base64url.
+const PREFIX: &str = "cst_";
+const ID_BYTES: usize = 8;
+const ID_CHARS: usize = 2 * ID_BYTES;
+
+/// Who calls.
+pub(crate) struct Principal {
+    pub name: Arc<str>,
+    pub grants: Grants,
+    pub budget: Option<Budget>,
+}
+
+impl Principal {
+    pub(crate) fn new(name: Arc<str>, grants: Grants, budget: Option<Budget>) -> Self {
+        Self {
+            name,
+            grants,
+            budget,
+        }
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Principal({})", self.name)
+    }
+}
+
+/// A bearer token that was just made.
+pub(crate) struct NewBearer {
+    pub id: String,
+    pub digest: [u8; 32],
+    pub text: SecretString,
+}
+
+impl NewBearer {
+    /// Makes one of random bytes.
+    pub(crate) fn make() -> Result<Self, getrandom::Error> {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let id = new_id()?;
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(random.as_mut_slice())?;
+        let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
+        let text = SecretString::from(format!("{PREFIX}{id}_{}", encoded.as_str()));
+        Ok(Self {
+            digest: digest(text.expose_secret().as_bytes()),
+            id,
+            text,
+        })
+    }
+}
+
+/// A new id of a token.
+pub(crate) fn new_id() -> Result<String, getrandom::Error> {
+    let mut id = [0; ID_BYTES];
+    getrandom::fill(&mut id)?;
+    Ok(hex::encode(id))
+}
+
+fn digest(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// The subject alternative names of the client certificate of a connection, each as `dns:NAME` or `uri:URI`.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerSans(pub(crate) Arc<[String]>);
+
+/// The caller showed no credential that is valid; which of the reasons it was is told to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unauthenticated;
+
+/// Everybody who may call.
+pub(crate) struct Callers {
+    limits: Limits,
+    /// Who everybody is where nobody is asked.
+    anonymous: Option<Arc<Principal>>,
+    index: ArcSwap<Index>,
+}
+
+#[derive(Clone, Default)]
+struct Index {
+    bearers: HashMap<String, Arc<Bearer>>,
+    certificates: HashMap<String, Arc<Certificate>>,
+}
+
+struct Bearer {
+    digest: [u8; 32],
+    valid: Valid,
+}
+
+struct Certificate {
+    id: String,
+    valid: Valid,
+}
+
+struct Valid {
+    expire_time: Option<Timestamp>,
+    principal: Arc<Principal>,
+}
+
+impl Valid {
+    fn at(&self, now: Timestamp) -> Result<Arc<Principal>, Unauthenticated> {
+        match self.expire_time {
+            Some(end) if end <= now => Err(Unauthenticated),
+            _ => Ok(self.principal.clone()),
+        }
+    }
+}
+
+impl Callers {
+    /// Nobody yet.
+    pub(crate) fn closed(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            anonymous: None,
+            index: ArcSwap::default(),
+        }
+    }
+
+    /// Everybody is `anonymous`, who may do everything.
+    pub(crate) fn open(limits: &Limits) -> Self {
+        let anonymous = Principal::new("anonymous".into(), Grants::everything(), None);
+        Self {
+            anonymous: Some(Arc::new(anonymous)),
+            ..Self::closed(limits)
+        }
+    }
+
+    /// Takes in the tokens that the store holds, oldest first.
+    pub(crate) fn load(&self, records: &[TokenRecord]) {
+        let mut index = Index::default();
+        for record in records {
+            self.insert(&mut index, record);
+        }
+        self.index.store(Arc::new(index));
+    }
+
+    /// Puts the new state of a token in the place of the old one.
+    pub(crate) fn publish(&self, record: &TokenRecord) {
+        self.index.rcu(|index| {
+            let mut index = Index::clone(index);
+            index.bearers.remove(&record.id);
+            index
+                .certificates
+                .retain(|_, certificate| certificate.id != record.id);
+            self.insert(&mut index, record);
+            index
+        });
+    }
+
+    fn insert(&self, index: &mut Index, record: &TokenRecord) {
+        if record.revoke_time.is_some() {
+            return;
+        }
+        let name = record.name.as_str().into();
+        let budget = Budget::of_caller(&self.limits);
+        let principal = Principal::new(name, record.grants.clone(), Some(budget));
+        let valid = Valid {
+            expire_time: record.expire_time,
+            principal: Arc::new(principal),
+        };
+        match &record.credential {
+            Credential::Bearer(digest) => {
+                let bearer = Bearer {
+                    digest: *digest,
+                    valid,
+                };
+                index.bearers.insert(record.id.clone(), Arc::new(bearer));
+            }
+            // Whoever had the name before has expired, or the store would not have taken this one.
+            Credential::Certificate(san) => {
+                let certificate = Certificate {
+                    id: record.id.clone(),
+                    valid,
+                };
+                index
+                    .certificates
+                    .insert(san.clone(), Arc::new(certificate));
+            }
+        }
+    }
+
+    /// Who shows these headers over this connection. A bearer token counts alone; without one, the certificate does.
+    pub(crate) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        sans: Option<&PeerSans>,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Unauthenticated> {
+        if let Some(anonymous) = &self.anonymous {
+            return Ok(anonymous.clone());
+        }
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        match (values.next(), values.next(), sans) {
+            (Some(value), None, _) => self.bearer(value.as_bytes(), now),
+            (None, _, Some(sans)) => self.certificate(sans, now),
+            _ => Err(Unauthenticated),
+        }
+    }
+
+    fn bearer(&self, value: &[u8], now: Timestamp) -> Result<Arc<Principal>, Unauthenticated> {
+        let (scheme, text) = value.split_at_checked(7).ok_or(Unauthenticated)?;
+        if !scheme.eq_ignore_ascii_case(b"bearer ") {
+            return Err(Unauthenticated);
+        }
+        // Hashed before it is looked up, so that an id that is known takes no longer than one that is not.
+        let shown = digest(text);
+        let index = self.index.load();
+        let bearer = id_in(text).and_then(|id| index.bearers.get(id));
+        let expected = bearer.map_or(&[0; 32], |bearer| &bearer.digest);
+        let holds = bool::from(expected.ct_eq(&shown));
+        match bearer {
+            Some(bearer) if holds => bearer.valid.at(now),
+            _ => Err(Unauthenticated),
+        }
+    }
+
+    /// Two names that stand for two callers stand for none.
+    fn certificate(
+        &self,
+        PeerSans(sans): &PeerSans,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Unauthenticated> {
+        let index = self.index.load();
+        let mut known = sans.iter().filter_map(|san| index.certificates.get(san));
+        match (known.next(), known.next()) {
+            (Some(certificate), None) => certificate.valid.at(now),
+            _ => Err(Unauthenticated),
+        }
+    }
+}
+
+/// The id in the text of a bearer token.
+fn id_in(text: &[u8]) -> Option<&str> {
+    let (id, rest) = text
+        .strip_prefix(PREFIX.as_bytes())?
+        .split_at_checked(ID_CHARS)?;
+    rest.strip_prefix(b"_")?;
+    std::str::from_utf8(id).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Credentials of callers as rows, and their changes.
+
+use std::sync::Arc;
+
+use countersign_core::{
+    SecretName, Timestamp,
+    access::{Grant, Grants},
+};
+use rusqlite::{Row, params};
+use subtle::ConstantTimeEq;
+
+use super::{
+    Caller, ChangeError, Credential, NewToken, Published, TokenRecord,
+    error::Fault,
+    rows::Rows,
+    writer::{Change, Done, Subject},
+};
+use crate::seal::Domain;
+
+/// As many may be valid at a time.
+const MAX_TOKENS: usize = 10_000;
+
+type Changed = Result<Done<Arc<TokenRecord>>, Fault>;
+
+/// Adds a token.
+pub(super) fn create(change: &Change<'_>, caller: &Caller, new: NewToken) -> Changed {
+    let now = change.rows.now;
+    let valid: Vec<_> = (change.rows.tokens()?.into_iter())
+        .filter(|token| token.is_valid(now))
+        .collect();
+    if new.first && valid.iter().any(TokenRecord::is_admin) {
+        return Err(ChangeError::AdminExists.into());
+    }
+    let taken = |token: &TokenRecord| match (&token.credential, &new.credential) {
+        (Credential::Certificate(one), Credential::Certificate(other)) => one == other,
+        _ => false,
+    };
+    if valid
+        .iter()
+        .any(|token| token.name == new.name || taken(token))
+    {
+        return Err(ChangeError::TokenTaken.into());
+    }
+    if valid.len() >= MAX_TOKENS {
+        return Err(ChangeError::TooManyTokens.into());
+    }
+    let record = TokenRecord {
+        id: new.id,
+        name: new.name,
+        credential: new.credential,
+        grants: new.grants,
+        creator: caller.principal.clone(),
+        create_time: now,
+        expire_time: new.expire_time,
+        revoke_time: None,
+    };
+    change.rows.write_token(&record)?;
+    finish(change, caller, "CreateToken", record)
+}
+
+/// Ends a token. One that has ended stays as it is.
+pub(super) fn revoke(change: &Change<'_>, caller: &Caller, id: &str) -> Changed {
+    let now = change.rows.now;
+    let tokens = change.rows.tokens()?;
+    let found = tokens.iter().find(|token| token.id == id);
+    let found = found.ok_or(ChangeError::TokenNotFound)?;
+    if !found.is_valid(now) {
+        return Ok(Done::RollBack(Arc::new(found.clone())));
+    }
+    let is_last = |token: &TokenRecord| token.id == id || !token.is_valid(now) || !token.is_admin();
+    if found.is_admin() && tokens.iter().all(is_last) {
+        return Err(ChangeError::LastAdmin.into());
+    }
+    let record = TokenRecord {
+        revoke_time: Some(now),
+        ..found.clone()
+    };
+    change.rows.write_token(&record)?;
+    finish(change, caller, "RevokeToken", record)
+}
+
+fn finish(
+    change: &Change<'_>,
+    caller: &Caller,
+    method: &'static str,
+    record: TokenRecord,
+) -> Changed {
+    let subject = Subject::Token(record.name.as_str());
+    change.audit(caller, method, subject, None, &describe(&record))?;
+    let record = Arc::new(record);
+    Ok(Done::Commit {
+        answer: Arc::clone(&record),
+        publish: vec![Published::TokenChanged(record)],
+    })
+}
+
+/// What the audit says of a token: its id, what it may do, and until when.
+fn describe(record: &TokenRecord) -> String {
+    let mut words = vec![record.id.clone()];
+    words.extend(record.grants.as_slice().iter().map(ToString::to_string));
+    if let Some(end) = record.expire_time {
+        words.push(format!("until {}", end.unix_millis() / 1000));
+    }
+    words.join(" ")
+}
+
+impl Rows<'_> {
+    /// All tokens that there ever were, oldest first. One that was edited does not open and is no token.
+    pub(super) fn tokens(&self) -> Result<Vec<TokenRecord>, Fault> {
+        let sql = "SELECT id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag
+                   FROM tokens ORDER BY create_time, id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        let mut tokens = Vec::new();
+        while let Some(row) = rows.next()? {
+            match self.token(row) {
+                Ok(token) => tokens.push(token),
+                Err(fault) if fault.is_corrupt() => {
+                    tracing::error!("a stored token is damaged and admits nobody");
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(tokens)
+    }
+
+    fn token(&self, row: &Row<'_>) -> Result<TokenRecord, Fault> {
+        let name: String = row.get("name")?;
+        let grants: String = row.get("grants")?;
+        let digest: Option<Vec<u8>> = row.get("digest")?;
+        let san: Option<String> = row.get("certificate_san")?;
+        let time = |column| -> rusqlite::Result<Option<Timestamp>> {
+            let millis: Option<i64> = row.get(column)?;
+            Ok(millis.map(Timestamp::from_unix_millis))
+        };
+        let credential = match (digest, san) {
+            (Some(digest), None) => {
+                Credential::Bearer(digest.try_into().map_err(|_| ChangeError::Corrupt)?)
+            }
+            (None, Some(san)) => Credential::Certificate(san),
+            _ => return Err(ChangeError::Corrupt.into()),
+        };
+        let record = TokenRecord {
+            id: row.get("id")?,
+            name: SecretName::parse(&name).map_err(|_| ChangeError::Corrupt)?,
+            credential,
+            grants: read_grants(&grants).ok_or(ChangeError::Corrupt)?,
+            creator: row.get("creator")?,
+            create_time: time("create_time")?.ok_or(ChangeError::Corrupt)?,
+            expire_time: time("expire_time")?,
+            revoke_time: time("revoke_time")?,
+        };
+        let stored: Vec<u8> = row.get("tag")?;
+        match bool::from(self.token_tag(&record).ct_eq(&stored)) {
+            true => Ok(record),
+            false => Err(ChangeError::Corrupt.into()),
+        }
+    }
+
+    fn write_token(&self, record: &TokenRecord) -> Result<(), Fault> {
+        let sql = "INSERT OR REPLACE INTO tokens
+                       (id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let (digest, san) = parts(&record.credential);
+        self.connection.prepare_cached(sql)?.execute(params![
+            record.id,
+            record.name.as_str(),
+            digest,
+            san,
+            write_grants(&record.grants),
+            record.creator,
+            record.create_time.unix_millis(),
+            record.expire_time.map(Timestamp::unix_millis),
+            record.revoke_time.map(Timestamp::unix_millis),
+            self.token_tag(record),
+        ])?;
+        Ok(())
+    }
+
+    fn token_tag(&self, record: &TokenRecord) -> [u8; 32] {
+        let (digest, san) = parts(&record.credential);
+        let bound = serde_json::to_vec(&(
+            (&record.id, record.name.as_str(), &record.creator),
+            (digest, san),
+            write_grants(&record.grants),
+            record.create_time.unix_millis(),
+            record.expire_time.map(Timestamp::unix_millis),
+            record.revoke_time.map(Timestamp::unix_millis),
+        ));
+        let bound = bound.expect("numbers and strings are JSON");
+        self.seal.fingerprint(Domain::Token, &[&bound])
+    }
+
+    /// A token by its id, or the newest of a name: only that one may be valid.
+    pub(super) fn find_token(&self, text: &str) -> Result<TokenRecord, Fault> {
+        let is_meant = |token: &TokenRecord| token.id == text || token.name.as_str() == text;
+        let newest = self.tokens()?.into_iter().rev().find(is_meant);
+        newest.ok_or(ChangeError::TokenNotFound.into())
+    }
+}
+
+fn parts(credential: &Credential) -> (Option<&[u8]>, Option<&str>) {
+    match credential {
+        Credential::Bearer(digest) => (Some(digest), None),
+        Credential::Certificate(san) => (None, Some(san)),
+    }
+}
+
+/// Grants as `verify,sign:acme/*`, separated by spaces.
+fn write_grants(grants: &Grants) -> String {
+    let grants: Vec<_> = grants.as_slice().iter().map(ToString::to_string).collect();
+    grants.join(" ")
+}
+
+fn read_grants(text: &str) -> Option<Grants> {
+    text.split_whitespace()
+        .map(|each| each.parse().ok())
+        .collect::<Option<Vec<Grant>>>()
+        .map(Grants::new)
+}
