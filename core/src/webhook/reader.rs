@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap};
 use serde_json::Value;
 
 use super::{
-    Delivery, TextRules,
+    Delivery, Headers, TextRules,
     rules::{Place, SignaturePlace, TimestampPlace},
     signatures::Signatures,
     steps,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Deepest nesting of a JSON body that values are read from.
-const MAX_DEPTH: u8 = 64;
+pub(super) const MAX_DEPTH: u8 = 64;
 
 /// The type of a form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -59,19 +59,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the body is a form, by its Content-Type.
+    /// Whether the body is a form.
     ///
     /// # Errors
-    /// [`Reason::HeaderMissing`] for a body that does not say what it is.
+    /// As [`is_form`].
     pub(super) fn is_form(&self) -> Result<bool, Reason> {
-        match self.delivery.headers.find("", "content-type")? {
-            Some(kind) => {
-                let kind = kind.split(';').next().unwrap_or_default().trim();
-                Ok(kind.eq_ignore_ascii_case(FORM))
-            }
-            None if self.delivery.body.is_empty() => Ok(false),
-            None => Err(Reason::HeaderMissing),
-        }
+        is_form(self.delivery.headers, self.delivery.body)
     }
 
     /// The one value at a place; `None` where there is none.
@@ -297,6 +290,21 @@ impl<'a> Reader<'a> {
         let list = self.delivery.headers.require(self.brand, header)?;
         let names = list.split(',').map(|name| name.trim().to_ascii_lowercase());
         Ok(names.filter(|name| !name.is_empty()).collect())
+    }
+}
+
+/// Whether a body is a form, by its Content-Type.
+///
+/// # Errors
+/// [`Reason::HeaderMissing`] for a body that does not say what it is.
+pub(super) fn is_form(headers: Headers<'_>, body: &[u8]) -> Result<bool, Reason> {
+    match headers.find("", "content-type")? {
+        Some(kind) => {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            Ok(kind.eq_ignore_ascii_case(FORM))
+        }
+        None if body.is_empty() => Ok(false),
+        None => Err(Reason::HeaderMissing),
     }
 }
 

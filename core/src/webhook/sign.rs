@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use super::{
     Delivery, Header, Headers, Place, ProofRules, SignaturePlace, TextRules, TimestampForm,
     TimestampPlace, WebhookRules,
-    reader::{Claims, Reader},
+    reader::{self, Claims, MAX_DEPTH, Reader},
     steps,
 };
-use crate::{Key, Timestamp, policy::TimestampUnit, template::Variable};
+use crate::{Key, Timestamp, policy::TimestampUnit, template::Variable, token::json};
 
 /// A delivery before it is signed.
 #[derive(Clone, Copy)]
@@ -205,8 +205,10 @@ impl TextRules {
             return Ok(None);
         };
         let mut body = object(delivery.body)?;
-        if body.pointer(json).is_some() {
-            return Ok(None);
+        match body.pointer(json) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(_) | Value::Object(_)) => return Err(SignDeliveryError::Body),
+            Some(_) => return Ok(None),
         }
         let time = match form {
             TimestampForm::Seconds => delivery.time.unix_secs().into(),
@@ -220,9 +222,8 @@ impl TextRules {
     /// The URL with the hash of a body that is no form.
     fn url_with_the_hash(&self, delivery: &DeliveryToSign<'_>) -> Option<String> {
         let name = self.body_hash_query.as_ref()?;
-        let kind = delivery.headers.find("", "content-type").ok().flatten();
-        let is_form =
-            kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        // As Verify will read it; a delivery that does not say what it is, nobody can sign.
+        let is_form = reader::is_form(delivery.headers, delivery.body).unwrap_or(true);
         let is_there = steps::query(delivery.url, name).ok().flatten().is_some();
         if is_form || is_there || delivery.body.is_empty() {
             return None;
@@ -310,10 +311,11 @@ fn all_headers<'h>(own: &'h [(String, String)], given: Headers<'h>) -> Vec<Heade
     own.chain(given.0.iter().copied()).collect()
 }
 
+/// The object that a body is, as strictly as it will be read: what has two readings is not signed.
 fn object(body: &[u8]) -> Result<Value, SignDeliveryError> {
-    match serde_json::from_slice(body) {
+    match json::value(body, MAX_DEPTH) {
         _ if body.is_empty() => Ok(Value::Object(Map::new())),
-        Ok(Value::Object(members)) => Ok(Value::Object(members)),
+        Some(Value::Object(members)) => Ok(Value::Object(members)),
         _ => Err(SignDeliveryError::Body),
     }
 }

@@ -77,9 +77,8 @@ impl Case {
         self.with(|delivery| self.rules.handshake(delivery, &self.parameters, key))
     }
 
-    /// The headers, body and URL that Sign makes of it, as the next case.
-    fn signed(mut self, key: &Key) -> Self {
-        let signed = self.with(|delivery| {
+    fn sign(&self, key: &Key) -> Result<SignedDelivery, SignDeliveryError> {
+        self.with(|delivery| {
             let delivery = DeliveryToSign {
                 id: "id_1",
                 body: delivery.body,
@@ -89,8 +88,12 @@ impl Case {
                 time: NOW,
             };
             self.rules.sign(key, delivery, &self.parameters, None)
-        });
-        let signed = signed.expect("it can be signed");
+        })
+    }
+
+    /// The headers, body and URL that Sign makes of it, as the next case.
+    fn signed(mut self, key: &Key) -> Self {
+        let signed = self.sign(key).expect("it can be signed");
         for (name, value) in signed.headers {
             self.headers.push((name.leak(), value));
         }
@@ -312,6 +315,27 @@ fn a_timestamp_in_the_body_is_believed_once_the_body_is_proven() {
 }
 
 #[test]
+fn a_body_that_would_be_refused_is_not_signed() {
+    let rules = single(
+        "signed_text = '{body}'\ntimestamp = { json = '/at', unit = 'milliseconds' }\n\
+         window = { past_secs = 60, future_secs = 60 }",
+    );
+    let deep = format!("{{\"x\":{}1{}}}", "[".repeat(64), "]".repeat(64));
+    for bad in [
+        "{\"x\":1,\"x\":2}",
+        "{\"at\":[]}",
+        "{\"at\":{}}",
+        "[]",
+        deep.as_str(),
+    ] {
+        let refused = Case::of(&rules).body(bad).sign(&key());
+        assert_eq!(refused, Err(SignDeliveryError::Body), "{bad}");
+    }
+    let signed = Case::of(&rules).body("{\"at\":null}").signed(&key());
+    assert!(signed.verdict(&key()).is_ok());
+}
+
+#[test]
 fn dates_are_read_and_written() {
     let rules = single(
         "signed_text = '{body}{timestamp}'\ntimestamp = { header = 'X-At', unit = 'rfc3339' }\n\
@@ -396,6 +420,14 @@ fn a_body_that_is_no_form_is_bound_by_its_hash() {
         .refused(Reason::BodyUnsigned);
     let untyped = Case::of(&rules).header("X-Sig", tag_of(url));
     untyped.refused(Reason::HeaderMissing);
+    // Sign and Verify take one body for a form, or none.
+    for kind in [
+        "application/x-www-form-urlencoded2",
+        "APPLICATION/X-WWW-FORM-URLENCODED; a=b",
+    ] {
+        let signed = case("a=1", kind).signed(&key());
+        assert!(signed.verdict(&key()).is_ok(), "{kind}");
+    }
 }
 
 #[test]
