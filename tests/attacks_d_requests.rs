@@ -2,10 +2,15 @@
 
 mod support;
 
-use countersign_proto::v1::{
-    self, CreateSecretRequest, Mode, ReplayPolicy, Secret, TimestampUnit, Trust, VersionState,
-    sign_request::Input,
+use countersign_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        self, CreateSecretRequest, Mode, ReplayPolicy, Secret, TimestampUnit, Trust, VersionState,
+        sign_request::Input,
+    },
 };
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use support::{
     NOW, Service,
     calls::importing,
@@ -104,6 +109,43 @@ async fn d21_a_deleted_secret_is_not_rotated_and_its_name_is_free() {
         Trust::Unverified,
         "a new secret of an old name is new"
     );
+}
+
+/// Un-delete is not offered: a deleted secret is gone at once, for good, whoever asks and whenever.
+#[tokio::test]
+async fn d22_nothing_brings_a_deleted_secret_back() {
+    let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let services = set.file.iter().flat_map(|file| &file.service);
+    let mut rpcs = services.flat_map(|service| &service.method);
+    let revives = |rpc: &str| {
+        ["Undelete", "Restore", "Recover"]
+            .iter()
+            .any(|it| rpc.contains(it))
+    };
+    assert!(!rpcs.any(|rpc| revives(rpc.name())));
+
+    let service = Service::start().await;
+    service.generate("acme/chat", "chatwoot.identity").await;
+    service.delete("acme/chat", true).await.unwrap();
+    let gone = || failed(Code::FailedPrecondition, "SECRET_DELETED");
+    for days in [0, 1, 29, 31, 3650] {
+        service.at(days * 86_400);
+        let secret = Secret {
+            name: "acme/chat".to_owned(),
+            mode: Mode::Optional.into(),
+            ..Secret::default()
+        };
+        let updated = service.try_update(secret, &["mode"]).await;
+        assert_eq!(refusal(updated, ""), gone());
+        let activated = service.activate("acme/chat", 1).await;
+        assert_eq!(refusal(activated, ""), gone());
+        let listed = service.list("acme", 10, "").await.unwrap();
+        assert!(listed.secrets.is_empty());
+    }
+    // Its name can be had again, and is then another secret.
+    let again = service.create(new_secret("acme/chat", "chatwoot.identity"));
+    let versions = again.await.secret.unwrap().versions;
+    assert_eq!(versions.iter().map(|it| it.number).collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 mod support;
 
+use countersign_core::{Catalogue, OwnScheme, Purpose, key::Algorithm};
 use countersign_proto::v1::{
     Decision, Identity, Reason, Trust, sign_request::Input, verify_request::Proof,
 };
+use sha2::{Digest, Sha256};
 use support::{
     Service,
     crypto::hex_hmac,
@@ -272,4 +274,49 @@ async fn a12_an_unknown_secret_answers_not_found_whatever_is_asked_of_it() {
         let answer = service.try_verify_webhook(name, vec![], b"").await;
         assert_eq!(refusal(answer, name), unknown());
     }
+}
+
+/// A plain SHA-256 over secret and text can be prolonged by who knows neither: no identity scheme hashes so, none of
+/// one's own can, and the two old webhook schemes of HubSpot that do are never taken for the one with a MAC.
+#[test]
+fn h15_no_identity_is_hashed_without_a_mac() {
+    let plain = Catalogue::builtin()
+        .iter()
+        .filter(|scheme| scheme.algorithm() == Algorithm::Sha256);
+    let plain: Vec<_> = plain
+        .map(|scheme| (scheme.id.as_str(), scheme.purpose()))
+        .collect();
+    assert_eq!(
+        plain,
+        [
+            ("hubspot.webhook-v1", Purpose::Webhook),
+            ("hubspot.webhook-v2", Purpose::Webhook)
+        ]
+    );
+    let own = |rules: &str| {
+        OwnScheme::parse(&format!(
+            "vendor = \"acme\"\n[[scheme]]\nkind = \"identity\"\ntitle = \"x\"\ndescription = \"x\"\n\
+             key = {{ decoding = \"utf8\" }}\nidentity_hash = {{ {rules} }}\n"
+        ))
+    };
+    own("message = \"{id}\", encoding = \"hex-lower\"").unwrap();
+    for digest in ["sha256", "sha1", "md5"] {
+        let rules =
+            format!("message = \"{{id}}\", encoding = \"hex-lower\", digest = \"{digest}\"");
+        assert!(own(&rules).is_err(), "{digest}");
+    }
+    for rules in ["message = \"{secret}{id}\"", "message = \"{id}{secret}\""] {
+        assert!(own(&format!("{rules}, encoding = \"hex-lower\"")).is_err());
+    }
+}
+
+#[tokio::test]
+async fn h15_a_hash_that_was_prolonged_is_no_hash() {
+    let service = Service::start().await;
+    let key = service.generate("acme/chat", "chatwoot.identity").await;
+    // What a verifier of SHA-256(secret ‖ id) would take.
+    let plain = hex::encode(Sha256::digest([key.as_bytes(), b"user_1"].concat()));
+    let answer = service.verify_hash("acme/chat", "user_1", &plain).await;
+    assert_eq!(answer.reason(), Reason::SignatureMismatch);
+    assert_eq!(answer.trust(), Trust::Unverified);
 }

@@ -2,14 +2,17 @@
 
 mod support;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_proto::v1::{
     Decision, ProvenPart, Reason, Replay, ReplayPolicy, VerifyWebhookRequest,
     verify_webhook_request::Payload,
 };
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use support::{
     NOW, Service,
     calls::{header, value_of},
-    crypto::hex_hmac,
+    crypto::{hex_hmac, key_text},
     deliveries::{FIRST, outcome, refused, reported},
     delivery, emergency,
     refusal::{CANARY, failed, invalid, invalid_for, refusal},
@@ -239,5 +242,60 @@ async fn w14_the_window_ends_to_the_second_on_both_sides() {
         if answer.decision() == Decision::Allow {
             assert_eq!(answer.age.unwrap().seconds, secs);
         }
+    }
+}
+
+/// A delivery of a form to this URL, with the signature in Twilio's header.
+fn form(url: &str, body: &str, signature: &str) -> VerifyWebhookRequest {
+    VerifyWebhookRequest {
+        secret: "acme/sms".to_owned(),
+        headers: vec![
+            header("Content-Type", "application/x-www-form-urlencoded"),
+            header("X-Twilio-Signature", signature),
+        ],
+        payload: Some(Payload::Body(body.as_bytes().to_vec().into())),
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+    }
+}
+
+/// Twilio's rule: the URL as it is, then the parameters sorted by name, each value once, with nothing in between.
+#[tokio::test]
+async fn w35_a_form_is_judged_in_the_order_that_its_vendor_signs() {
+    const URL: &str = "https://hooks.example.com/sms?b=2&a=1";
+    let service = Service::start().await;
+    let key = key_text("w35", 32);
+    service.import("acme/sms", "twilio.webhook", &key).await;
+    let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(format!("{URL}From+1To+2To+3").as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let judged = async |url: &str, body: &str| {
+        let request = form(url, body, &signature);
+        let answer = service.proofs.clone().verify_webhook(request).await;
+        let answer = answer.unwrap().into_inner();
+        (answer.decision(), answer.reason())
+    };
+    let accepted = (Decision::Allow, Reason::Unspecified);
+    let refused = (Decision::Deny, Reason::SignatureMismatch);
+    for (body, verdict) in [
+        ("From=%2B1&To=%2B2&To=%2B3", accepted),
+        ("To=%2B3&From=%2B1&To=%2B2", accepted),
+        ("To=%2B2&To=%2B3&To=%2B2&From=%2B1", accepted),
+        ("From=%2B1&To=%2B2", refused),
+        ("From=%2B1&To=%2B2&To=%2B4", refused),
+        ("From=%2B1&To=%2B2&To=%2B3&Admin=", refused),
+        ("from=%2B1&To=%2B2&To=%2B3", refused),
+        ("From=+1&To=%2B2&To=%2B3", refused),
+    ] {
+        assert_eq!(judged(URL, body).await, verdict, "{body}");
+    }
+    // Of the URL nothing is sorted: the query is signed as it stands.
+    for url in [
+        "https://hooks.example.com/sms?a=1&b=2",
+        "https://hooks.example.com/sms?b=2&a=1&a=1",
+        "https://hooks.example.com/sms",
+    ] {
+        let verdict = judged(url, "From=%2B1&To=%2B2&To=%2B3").await;
+        assert_eq!(verdict, refused, "{url}");
     }
 }

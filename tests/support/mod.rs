@@ -143,11 +143,7 @@ impl Service {
     }
 
     pub async fn try_sign(&self, secret: &str, input: Input) -> Result<SignResponse, Status> {
-        let request = SignRequest {
-            secret: secret.to_owned(),
-            input: Some(input),
-            ttl: None,
-        };
+        let request = sign_request(secret, input);
         let answered = self.proofs.clone().sign(request).await;
         answered.map(tonic::Response::into_inner)
     }
@@ -219,6 +215,15 @@ async fn start_server(directory: &Path, clock: Clock, options: &Options) -> Serv
     Server::start_with(config, clock, options.key_policy)
         .await
         .unwrap()
+}
+
+/// A request to sign for as long as the scheme says.
+pub fn sign_request(secret: &str, input: Input) -> SignRequest {
+    SignRequest {
+        secret: secret.to_owned(),
+        input: Some(input),
+        ttl: None,
+    }
 }
 
 pub fn request_id() -> String {
