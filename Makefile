@@ -2,6 +2,7 @@
 # make check-rust   the part that needs Rust and a C compiler alone
 # make differential ten million tokens, judged by us and by crate jsonwebtoken
 # make fuzz         each fuzz target for FUZZ_SECONDS, an hour by default; needs a C++ compiler too
+# make timing       what a stopwatch learns in a million samples: nothing
 # make bench        figures of this machine
 # make advisories   known vulnerabilities of dependencies; fetches the RustSec database
 CARGO ?= cargo
@@ -11,7 +12,7 @@ FUZZ_SECONDS ?= 3600
 FUZZ_SHORT_SECONDS ?= 15
 TOOLS := target/tools
 
-.PHONY: check check-rust lint build test deny oracles fuzz fuzz-short advisories differential bench
+.PHONY: check check-rust lint build test deny oracles fuzz fuzz-short advisories differential timing bench
 
 check: lint build test deny oracles fuzz-short
 
@@ -47,6 +48,9 @@ advisories: $(TOOLS)/bin/cargo-deny
 
 differential:
 	TOKENS=10000000 $(CARGO) test --release --locked --package countersign-core --test differential -- --nocapture
+
+timing:
+	SAMPLES=1000000 $(CARGO) test --release --locked --test timing -- --nocapture --test-threads 1
 
 bench:
 	$(CARGO) bench --locked --package countersign-proto --bench '*'

@@ -1,117 +1,194 @@
-//! What a stopwatch could learn from a refused hash. The method is that of dudect (Reparaz, Balasch, Verbauwhede 2017):
-//! two classes of input in random order, and Welch's t between their times. A comparison that leaks is measured beside
-//! ours, so that a blind stopwatch does not pass for a constant time.
+//! What the time of an answer tells about a secret: nothing.
 
-use std::{hint::black_box, time::Instant};
+mod support;
 
-use countersign_core::{Catalogue, Identity, Key, Rules};
+use std::{sync::Arc, time::Instant};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use countersign_core::{
+    Catalogue, Identity, Key, Reason, Secret, SecretName, Timestamp,
+    key::Algorithm,
+    policy::{Mode, Policy},
+    rotation::VersionState,
+    secret::{KeyVersion, Proof},
+};
+use countersign_proto::v1::verify_request;
+use prost::Message;
+use support::{
+    Service,
+    crypto::{hex_hmac, hmac, signing_input},
+    emergency,
+    stopwatch::{Stopwatch, wrong_at_either_end},
+    user,
+};
 use zeroize::Zeroizing;
 
-const SAMPLES: usize = 40_000;
+const NOW: i64 = 1_700_000_000;
+const ENDED: &str = "a key of a version whose grace is over";
+const ACTIVE: &str = "a key of the version that is active now";
 
-/// A |t| below this is no difference that dudect would report, one above it is.
-const NO_LEAK: f64 = 5.0;
-const LEAK: f64 = 20.0;
-
-/// Noise of the machine widens the spread and can only hide a difference or, rarely, feign one: one quiet run of these
-/// is enough.
-const RUNS: usize = 5;
-
-#[derive(Default)]
-struct Moments {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    /// Welford's update.
-    fn add(&mut self, value: f64) {
-        self.count += 1.0;
-        let delta = value - self.mean;
-        self.mean += delta / self.count;
-        self.squares += delta * (value - self.mean);
-    }
-
-    fn variance_of_mean(&self) -> f64 {
-        self.squares / (self.count - 1.0) / self.count
+/// A secret with a version whose grace has ended and one that is active.
+fn secret(scheme: &str) -> Secret {
+    let scheme = Catalogue::builtin().scheme(scheme).unwrap();
+    let until = Timestamp::from_unix_secs(NOW - 1);
+    let versions = [
+        (1, VersionState::Grace { until }, ENDED),
+        (2, VersionState::Active, ACTIVE),
+    ];
+    let versions = versions.map(|(number, state, key)| KeyVersion {
+        number,
+        state,
+        key: scheme.decode_key(&key.to_owned().into()).unwrap(),
+        key_id: None,
+    });
+    Secret {
+        name: SecretName::parse("acme/chat").unwrap(),
+        scheme: Arc::clone(scheme),
+        policy: Policy {
+            mode: Some(Mode::Required),
+            ..Policy::default()
+        },
+        versions: versions.into(),
     }
 }
 
-/// |t| between the times of a function on two inputs.
-fn t_statistic<T>(inputs: [&T; 2], mut timed: impl FnMut(&T) -> bool) -> f64 {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut samples = Vec::with_capacity(SAMPLES);
-    for _ in 0..SAMPLES {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let class = usize::from(state & 1 == 1);
-        let begin = Instant::now();
-        for _ in 0..8 {
-            assert!(!black_box(timed(black_box(inputs[class]))));
-        }
-        samples.push((class, begin.elapsed().as_nanos() as f64));
+fn user_1() -> Identity {
+    Identity {
+        id: "user_1".to_owned(),
+        ..Identity::default()
     }
-    // Interrupts make the slowest samples; they belong to no class.
-    let mut times: Vec<_> = samples.iter().map(|(_, time)| *time).collect();
-    times.sort_by(f64::total_cmp);
-    let cut = times[SAMPLES * 9 / 10];
-    let mut classes = [Moments::default(), Moments::default()];
-    for (class, time) in samples.into_iter().filter(|(_, time)| *time <= cut) {
-        classes[class].add(time);
-    }
-    let [one, other] = &classes;
-    let spread = (one.variance_of_mean() + other.variance_of_mean()).sqrt();
-    ((one.mean - other.mean) / spread).abs()
 }
 
-fn least_of_runs(mut t: impl FnMut() -> f64) -> f64 {
-    (0..RUNS).map(|_| t()).fold(f64::INFINITY, f64::min)
+/// Judges a proof and sees that it is refused for the one reason.
+fn refused(secret: &Secret, proof: Proof<'_>) {
+    let now = Timestamp::from_unix_secs(NOW);
+    let verdict = secret.verify(user_1(), Some(proof), now).unwrap();
+    assert_eq!(verdict.reason, Some(Reason::SignatureMismatch));
 }
 
-/// The same hash with its first, and with its last byte wrong.
-fn wrong_at_either_end(right: [u8; 32]) -> [[u8; 32]; 2] {
-    let (mut first, mut last) = (right, right);
-    first[0] ^= 1;
-    last[31] ^= 1;
-    [first, last]
+fn token(signature: &[u8]) -> String {
+    let input = claims();
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-fn leaky(one: &[u8], other: &[u8]) -> bool {
-    one.iter().zip(other).all(|(a, b)| black_box(a) == b)
+fn claims() -> String {
+    let payload = format!(r#"{{"sub":"user_1","exp":{}}}"#, NOW + 60);
+    signing_input(r#"{"alg":"HS256","typ":"JWT"}"#, &payload)
 }
 
 #[test]
-fn h20_where_a_hash_differs_does_not_show_in_time() {
+fn h20_where_a_proof_differs_does_not_show_in_time() {
+    let stopwatch = Stopwatch::new();
+    stopwatch.assert_sees_a_leak();
+
     let key = Key::new(Zeroizing::new(vec![7; 32]));
     let tag = key.tag(&[b"user_1"]);
-    let [first, last] = wrong_at_either_end(tag.expose_bytes().try_into().unwrap());
+    let [first, last] = wrong_at_either_end(tag.expose_bytes());
+    stopwatch.assert_constant("the comparison of tags", [&first, &last], |hash| {
+        assert!(!tag.matches(hash));
+    });
+    stopwatch.assert_constant("the check of a MAC", [&first, &last], |hash| {
+        assert!(key.check(&[b"user_1"], [&hash[..]].into_iter()).is_none());
+    });
 
-    let control =
-        least_of_runs(|| t_statistic([&first, &last], |hash| leaky(tag.expose_bytes(), hash)));
-    assert!(control > LEAK, "the stopwatch is blind: |t| = {control:.1}");
+    let right = b"a token that is sent as it is".to_vec();
+    let key = Key::of(Algorithm::Token, Zeroizing::new(right.clone())).unwrap();
+    let [first, last] = wrong_at_either_end(&right);
+    stopwatch.assert_constant("the check of a sent key", [&first, &last], |sent| {
+        assert!(key.check(&[], [&sent[..]].into_iter()).is_none());
+    });
 
-    let compare = least_of_runs(|| t_statistic([&first, &last], |hash| tag.matches(hash)));
-    assert!(
-        compare < NO_LEAK,
-        "the comparison leaks: |t| = {compare:.1}"
-    );
+    let chat = secret("chatwoot.identity");
+    let right = hmac(ACTIVE.as_bytes(), b"user_1");
+    let [first, last] = wrong_at_either_end(&right).map(hex::encode);
+    stopwatch.assert_constant("the verdict on a hash", [&first, &last], |hash| {
+        refused(&chat, Proof::Hash(hash));
+    });
 
-    let scheme = Catalogue::builtin().scheme("chatwoot.identity").unwrap();
-    let Rules::IdentityHash(rules) = &scheme.rules else {
-        panic!("it is a scheme of hashes");
+    let session = secret("kaltalk.token");
+    let right = hmac(ACTIVE.as_bytes(), claims().as_bytes());
+    let [first, last] = wrong_at_either_end(&right).map(|signature| token(&signature));
+    stopwatch.assert_constant("the verdict on a token", [&first, &last], |token| {
+        refused(&session, Proof::Token(token));
+    });
+}
+
+/// Another MAC, whose text has its letters and digits where this one has them: how long a digit takes to decode is
+/// nobody's secret.
+fn nobodys(mac: &[u8]) -> Vec<u8> {
+    mac.iter().map(|byte| byte ^ 0x11).collect()
+}
+
+#[test]
+fn a12_a_proof_of_an_ended_version_takes_as_long_as_a_wrong_one() {
+    let stopwatch = Stopwatch::new();
+    stopwatch.assert_sees_a_leak();
+
+    let chat = secret("chatwoot.identity");
+    let ended = hmac(ENDED.as_bytes(), b"user_1");
+    let [ended, wrong] = [ended.clone(), nobodys(&ended)].map(hex::encode);
+    stopwatch.assert_constant("the verdict on a hash", [&ended, &wrong], |hash| {
+        refused(&chat, Proof::Hash(hash));
+    });
+
+    let session = secret("kaltalk.token");
+    let ended = hmac(ENDED.as_bytes(), claims().as_bytes());
+    let [ended, wrong] = [ended.clone(), nobodys(&ended)].map(|signature| token(&signature));
+    stopwatch.assert_constant("the verdict on a token", [&ended, &wrong], |token| {
+        refused(&session, Proof::Token(token));
+    });
+}
+
+/// How much the medians of two calls may differ, in microseconds, in the quietest of some runs.
+const MEDIANS_MICROS: f64 = 5.0;
+const CALLS: usize = 1_000;
+const TRIES: usize = 8;
+
+/// Asks one or the other in turn, and answers how far apart the medians of their times are, in microseconds.
+async fn apart<F: Future<Output = ()>>(mut ask: impl FnMut(usize) -> F) -> f64 {
+    let mut times = [const { Vec::new() }; 2];
+    for call in 0..2 * CALLS {
+        // Not strictly in turn, or what the first leaves behind is always found by the second.
+        let class = (call ^ (call / 2) ^ (call / 8)) & 1;
+        let begin = Instant::now();
+        ask(class).await;
+        times[class].push(begin.elapsed().as_secs_f64() * 1e6);
+    }
+    let [one, other] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    (one - other).abs()
+}
+
+/// Sees that two calls answer after the same time over the loopback.
+async fn assert_alike<F: Future<Output = ()>>(what: &str, mut ask: impl FnMut(usize) -> F) {
+    let mut least = f64::INFINITY;
+    for _ in 0..TRIES {
+        least = least.min(apart(&mut ask).await);
+        if least < MEDIANS_MICROS {
+            break;
+        }
+    }
+    println!("{what}: medians {least:.1} µs apart");
+    assert!(least < MEDIANS_MICROS, "{what}: {least:.1} µs apart");
+}
+
+#[tokio::test]
+async fn a12_a_wrong_hash_and_one_of_an_ended_version_have_one_answer_after_one_time() {
+    let (service, ended) = Service::with_hash().await;
+    service.rotate(emergency("acme/chat")).await;
+    let hashes = [ended, hex_hmac(b"nobody's key", b"user_1")];
+    let ask = async |class: usize| {
+        let proof = verify_request::Proof::Hash(hashes[class].clone());
+        service
+            .verify("acme/chat", user("user_1"), Some(proof))
+            .await
     };
-    let user = Identity {
-        id: "user_1".to_owned(),
-        ..Identity::default()
-    };
-    let texts = [hex::encode(first), hex::encode(last)];
-    let verify = |hash: &String| {
-        let keys = std::iter::once((1, &key));
-        rules.verify(&user, hash, keys).is_ok()
-    };
-    let whole = least_of_runs(|| t_statistic([&texts[0], &texts[1]], verify));
-    assert!(whole < NO_LEAK, "the check leaks: |t| = {whole:.1}");
-    println!("|t|: comparison {compare:.1}, whole check {whole:.1}, leaky control {control:.1}");
+    assert_eq!(ask(0).await.encode_to_vec(), ask(1).await.encode_to_vec());
+    assert_alike("two refused hashes", |class| {
+        let answer = ask(class);
+        async { drop(answer.await) }
+    })
+    .await;
 }

@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod deliveries;
 pub mod process;
 pub mod refusal;
+pub mod stopwatch;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
