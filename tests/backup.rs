@@ -177,8 +177,9 @@ async fn f30_a_copy_that_is_taken_during_writes_is_whole_and_opens() {
     running.kill();
     assert!(pieces.len() > 1);
     fs::write(site.path("copy"), pieces.concat()).unwrap();
-    let elsewhere = Site::new();
+    let mut elsewhere = Site::without_store();
     elsewhere.write("kek", &site.kek, 0o600);
+    elsewhere.token.clone_from(&site.token);
     fs::copy(site.path("copy"), elsewhere.path("copy")).unwrap();
     let (code, said) = restore(&elsewhere, &["--accept"]);
     assert_eq!(code, 0, "{said}");

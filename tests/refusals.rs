@@ -117,7 +117,7 @@ async fn a_damaged_or_foreign_database_is_refused() {
         "{said}"
     );
 
-    let site = Site::new();
+    let site = Site::without_store();
     fs::create_dir(site.data_dir()).unwrap();
     let database = rusqlite::Connection::open(site.database()).unwrap();
     database
@@ -330,7 +330,7 @@ fn an_unknown_key_or_a_file_that_is_not_toml_is_refused_without_showing_it() {
 
 #[test]
 fn a_data_directory_that_cannot_be_used_is_refused() {
-    let site = Site::new();
+    let site = Site::without_store();
     fs::write(site.data_dir(), "a file").unwrap();
     // Before it comes what the system said, as a log line.
     let said = refusal(&mut site.serve_command(), UNAVAILABLE);

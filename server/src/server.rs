@@ -268,13 +268,13 @@ fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Share
             Published::TokenChanged(record) => callers.publish(&record),
         }
     })?;
-    let (kek, previous_kek) = opened.store.keks();
-    tracing::info!(%kek, previous_kek = previous_kek.map(tracing::field::display), "key-encryption key");
     let now = clock.now();
     if !open && !opened.tokens.iter().any(|token| token.is_valid(now)) {
         opened.store.close();
         return Err(StartError::NoToken);
     }
+    let (kek, previous_kek) = opened.store.keks();
+    tracing::info!(%kek, previous_kek = previous_kek.map(tracing::field::display), "key-encryption key");
     callers.load(&opened.tokens);
     schemes.load(opened.schemes);
     ring.load(opened.records, opened.corrupt, now);
