@@ -153,7 +153,7 @@ impl CauseCode {
             }
             Self::UrlDiffers => {
                 "Send the URL exactly as it is registered with the vendor, not as your program sees it behind a \
-                 proxy or tunnel, or set it once as the secret's parameter `url`."
+                 proxy or tunnel; or create the secret with the parameter `url`, which stands in where none is sent."
             }
             Self::ClockOrDelay => {
                 "If the delivery was captured a while ago, that alone is the reason. Else set both clocks by NTP, \

@@ -326,3 +326,41 @@ fn with_text(text: TextRules) -> WebhookRules {
         handshakes: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Catalogue, SecretName, policy::Policy, webhook::Header};
+
+    #[test]
+    fn looking_for_a_readable_delivery_counts_towards_the_bound() {
+        let catalogue = Catalogue::builtin();
+        let asked = Secret {
+            name: SecretName::parse("acme/asked").unwrap(),
+            scheme: Arc::clone(catalogue.scheme("stream.webhook").unwrap()),
+            policy: Policy::default(),
+            versions: Vec::new(),
+        };
+        let value = vec!["ab".repeat(32); 40].join(";");
+        let headers = [Header {
+            name: "X-Digest",
+            value: &value,
+        }];
+        let delivery = Delivery {
+            headers: Headers(&headers),
+            body: b"{}",
+            method: "",
+            url: "",
+        };
+        let rules = asked.webhook_rules().unwrap();
+        let now = Timestamp::from_unix_secs(0);
+        let mut search = Search::new(&asked, rules, delivery, Known::default(), now);
+        let own = repairs::owned(delivery.headers);
+        assert!(search.best_repair(&own).is_some());
+        assert!(search.budget.candidates > 1, "{}", search.budget.candidates);
+        search.budget = Budget::new(0);
+        assert!(search.best_repair(&own).is_none() && search.budget.is_exhausted);
+    }
+}
