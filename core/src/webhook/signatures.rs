@@ -12,10 +12,10 @@ const MAX_PUBLIC_KEY_SIGNATURES: usize = 4;
 /// Longest key that is sent as it is, in bytes.
 const MAX_TOKEN_BYTES: usize = 512;
 
-/// The signatures of one delivery, decoded.
+/// The signatures of one delivery, decoded. Nearly all have one, which needs no allocation and no table for the rest.
 pub(super) struct Signatures<'a> {
-    found: [Signature<'a>; MAX_SIGNATURES],
-    count: usize,
+    first: Option<Signature<'a>>,
+    others: Vec<Signature<'a>>,
     /// Whether there was one, of whatever form.
     any: bool,
 }
@@ -41,8 +41,8 @@ impl Signature<'_> {
 impl<'a> Signatures<'a> {
     pub(super) fn none() -> Self {
         Self {
-            found: [Signature::Text(""); MAX_SIGNATURES],
-            count: 0,
+            first: None,
+            others: Vec::new(),
             any: false,
         }
     }
@@ -72,7 +72,7 @@ impl<'a> Signatures<'a> {
             if index == MAX_SIGNATURES {
                 return Err(Reason::SignatureMalformed);
             }
-            if rules.digest.is_public_key() && self.count == MAX_PUBLIC_KEY_SIGNATURES {
+            if rules.digest.is_public_key() && self.count() == MAX_PUBLIC_KEY_SIGNATURES {
                 return Err(Reason::SignatureMalformed);
             }
             let Some(text) = rules.signature.signature_of(entry) else {
@@ -87,10 +87,18 @@ impl<'a> Signatures<'a> {
     }
 
     fn push(&mut self, signature: Signature<'a>) -> Result<(), Reason> {
-        let slot = self.found.get_mut(self.count);
-        *slot.ok_or(Reason::SignatureMalformed)? = signature;
-        self.count += 1;
+        if self.count() == MAX_SIGNATURES {
+            return Err(Reason::SignatureMalformed);
+        }
+        match self.first {
+            None => self.first = Some(signature),
+            Some(_) => self.others.push(signature),
+        }
         Ok(())
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
     }
 
     /// The signatures, if there is one at all.
@@ -98,7 +106,7 @@ impl<'a> Signatures<'a> {
     /// # Errors
     /// [`Reason::SignatureMissing`], or [`Reason::SignatureMalformed`] when none is in the scheme's form.
     pub(super) fn some(self) -> Result<Self, Reason> {
-        match (self.count, self.any) {
+        match (self.count(), self.any) {
             (0, false) => Err(Reason::SignatureMissing),
             (0, true) => Err(Reason::SignatureMalformed),
             _ => Ok(self),
@@ -106,7 +114,7 @@ impl<'a> Signatures<'a> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        self.found[..self.count].iter().map(Signature::bytes)
+        self.first.iter().chain(&self.others).map(Signature::bytes)
     }
 }
 

@@ -202,4 +202,6 @@ fn a_header_is_written_as_its_vendor_writes_it() {
     let words = format!("{explanation:?}");
     assert!(words.contains("`X-Shopify-Hmac-Sha256`"), "{words}");
     assert!(!words.contains("shopify-H"), "{words}");
+    let page = crate::page::of_scheme(&scheme("shopify.webhook"));
+    assert!(page.contains("`shopify-hmac-sha256: SIGNATURE`"), "{page}");
 }
