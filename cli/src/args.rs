@@ -39,7 +39,8 @@ With the demo server running:
 
 Exit codes:
   0   verified, or done
-  1   not verified, refused by the linter, or not restored yet (without --accept)
+  1   not verified, refused by the linter, not restored yet (without
+      --accept), or treated wrongly by a receiver (webhook sign --send)
   64  the command, one of its values or a setting is wrong
   65  the store cannot be used with this release and key-encryption key, or
       is damaged

@@ -76,7 +76,8 @@ async fn receive(connection: &Connection, file: &mut fs::File) -> anyhow::Result
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign restore store.backup --config countersign.toml
-  countersign restore store.backup --config countersign.toml --accept --keep acme/stripe:3
+  countersign restore store.backup --config countersign.toml \\
+    --accept --keep acme/stripe:3
 Without --accept it says what it would do, changes nothing and exits with 1. The server must be stopped. A version that
 was in its grace is ended, because what replaced it was made before the copy; --keep leaves one live. If the store of the
 copy is still there and can be read, what it has ended since stays ended. It is kept aside under another name.")]

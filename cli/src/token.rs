@@ -22,9 +22,12 @@ use crate::{
 /// Arguments of `token`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  countersign token create acme/chat --grant verify:acme/* --expires-in 90d --out chat.token
-  countersign token create acme/host --grant sign,verify:acme/chat --grant secrets.read:acme/*
-  countersign token create acme/edge --grant verify:* --certificate-san dns:edge.acme.internal
+  countersign token create acme/chat --grant verify:acme/* \\
+    --expires-in 90d --out chat.token
+  countersign token create acme/host --grant sign,verify:acme/chat \\
+    --grant secrets.read:acme/*
+  countersign token create acme/edge --grant verify:* \\
+    --certificate-san dns:edge.acme.internal
   countersign token list
   countersign token revoke acme/chat
 
