@@ -485,7 +485,7 @@ fn look(site: &Site) -> Book {
     let versions = "SELECT name, number FROM versions JOIN secrets ON secrets.id = secret_id";
     let requests = "SELECT name, version FROM requests JOIN secrets ON secrets.id = secret_id";
     let audit =
-        "SELECT secret, version FROM audit WHERE method IN ('CreateSecret', 'RotateSecret')";
+        "SELECT subject, version FROM audit WHERE method IN ('CreateSecret', 'RotateSecret')";
     let made = count("SELECT count(*) FROM versions");
     for other in [requests, audit] {
         assert_eq!(count(&format!("SELECT count(*) FROM ({other})")), made);
@@ -499,7 +499,7 @@ fn look(site: &Site) -> Book {
          WHERE (delete_time IS NULL) != (sealed_key IS NOT NULL)",
         "SELECT count(*) FROM secrets WHERE (delete_time IS NULL) != EXISTS (
            SELECT 1 FROM data_keys WHERE secret_id = secrets.id)",
-        "SELECT count(*) FROM audit WHERE outcome != 'ok'",
+        "SELECT count(*) FROM audit WHERE outcome != 'OK'",
     ] {
         assert_eq!(count(half), 0, "{half}");
     }

@@ -599,14 +599,14 @@ async fn every_explanation_stands_in_the_audit_and_changes_no_secret() {
     let directory = service.stop().await;
     let store = directory.path().join("countersign.db");
     let store = Connection::open(store).unwrap();
-    let sql = "SELECT method || ' ' || secret || ' ' || detail || ' ' || outcome || ' ' || principal FROM audit
+    let sql = "SELECT method || ' ' || subject || ' ' || detail || ' ' || outcome || ' ' || principal FROM audit
                WHERE method = 'Explain' ORDER BY n";
     let mut statement = store.prepare(sql).unwrap();
     let rows = statement
         .query_map([], |row| row.get::<_, String>(0))
         .unwrap();
     let rows: Vec<_> = rows.map(Result::unwrap).collect();
-    let row = |detail: &str| format!("Explain acme/github {detail} ok anonymous");
+    let row = |detail: &str| format!("Explain acme/github {detail} OK anonymous");
     assert_eq!(
         rows,
         [row("HOLDS"), row("BODY_RESERIALISED"), row("NO_NEAR_MISS")]

@@ -144,8 +144,8 @@ fn whole(site: &Site, told: &str) {
         "SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id
          WHERE (delete_time IS NULL) != (sealed_key IS NOT NULL)",
         "SELECT count(*) FROM versions JOIN secrets ON secrets.id = secret_id WHERE 1 != (
-           SELECT count(*) FROM audit WHERE method IN ('CreateSecret', 'RotateSecret') AND outcome = 'ok'
-           AND secret = secrets.name AND audit.version = versions.number)",
+           SELECT count(*) FROM audit WHERE method IN ('CreateSecret', 'RotateSecret') AND outcome = 'OK'
+           AND subject = secrets.name AND audit.version = versions.number)",
         "SELECT count(*) FROM versions WHERE 1 != (
            SELECT count(*) FROM requests
            WHERE requests.secret_id = versions.secret_id AND requests.version = versions.number)",

@@ -2,6 +2,7 @@
 //! state machine. No IO, no clock, no randomness, no async, no wire types; time and random bytes are arguments.
 
 pub mod access;
+pub mod audit;
 pub mod catalogue;
 pub mod conformance;
 pub mod encoding;

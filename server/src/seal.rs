@@ -71,6 +71,8 @@ pub(crate) enum Domain {
     Scheme,
     /// The row of a token.
     Token,
+    /// The head of the audit.
+    AuditHead,
 }
 
 /// Sealing failed or the text does not open. It says nothing about the text.
@@ -201,6 +203,7 @@ impl Seal {
             Domain::Rows => 3,
             Domain::Scheme => 4,
             Domain::Token => 5,
+            Domain::AuditHead => 6,
         }]);
         for part in parts {
             mac.update(&length(part));

@@ -5,6 +5,7 @@
 //! Invariant: no key and no answer reaches the disk but sealed.
 //! Invariant: a queued change runs to its end, whether or not its caller still waits.
 
+mod audit;
 mod backup;
 mod binding;
 mod data_keys;
@@ -36,7 +37,11 @@ use std::{
     time::Duration,
 };
 
-use countersign_core::{SecretName, explain::KeyText};
+use countersign_core::{
+    SecretName,
+    audit::{Finding, Head},
+    explain::KeyText,
+};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -45,15 +50,15 @@ pub use self::{
     error::{ChangeError, OpenError},
     open::StoreOptions,
     records::{
-        AuditRow, Caller, Credential, NewKey, NewScheme, NewSecret, NewToken, Outcome, Published,
-        RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord, UseTimes,
+        AuditRow, Caller, Credential, NewKey, NewScheme, NewSecret, NewToken, Noted, Outcome,
+        Published, RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord, UseTimes,
         VersionRecord,
     },
     restore::{Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredVersion, restore},
 };
 use self::{
     requests::Asked,
-    writer::{Message, Subject, Writer},
+    writer::{Message, Writer},
 };
 use crate::seal::{Domain, KekId, Seal};
 
@@ -380,7 +385,7 @@ impl Store {
         self.submit(move |writer| {
             writer.change(|change| {
                 change.rows.id(&name)?;
-                change.audit(&caller, "Explain", Subject::Secret(&name), None, outcome)?;
+                change.audit(&caller, "Explain", name.as_str(), None, outcome)?;
                 Ok(writer::Done::Commit {
                     answer: (),
                     publish: Vec::new(),
@@ -432,13 +437,41 @@ impl Store {
         (self.seal.kek(), self.seal.previous_kek())
     }
 
-    /// The audit rows after a change number, oldest first.
+    /// Writes a record of what changed nothing. It takes a number like a change.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, ChangeError> {
-        self.submit(move |writer| writer.read(|rows| upkeep::audit_rows(rows, after, limit)))
+    pub async fn note(&self, caller: Caller, noted: Noted) -> Result<(), ChangeError> {
+        self.submit(move |writer| writer.change(|change| audit::note(change, &caller, &noted)))
             .await
+    }
+
+    /// The audit's records after a number, oldest first, of one subject if one is named.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn audit_rows(
+        &self,
+        subject: Option<String>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, ChangeError> {
+        self.submit(move |writer| {
+            writer.read(|connection| audit::rows(connection, subject.as_deref(), after, limit))
+        })
+        .await
+    }
+
+    /// Checks the chain of the audit against its head, and against a head that was written down elsewhere. Answers the
+    /// head, and what is wrong.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn check_audit(
+        &self,
+        anchor: Option<Head>,
+    ) -> Result<(Head, Option<Finding>), ChangeError> {
+        audit::check(self, anchor).await
     }
 
     /// The number of the last change.

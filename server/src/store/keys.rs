@@ -10,7 +10,7 @@ use super::{
     requests::{Answer, Asked},
     rows::{Named, Rows, place},
     text::Word,
-    writer::{Change, Done, Subject},
+    writer::{Change, Done},
 };
 use crate::seal::{DataKey, Kind, Place};
 
@@ -134,7 +134,7 @@ impl Change<'_> {
         self.audit(
             &asked.caller,
             asked.method,
-            Subject::Secret(&record.name),
+            record.name.as_str(),
             Some(version),
             &detail,
         )?;

@@ -12,7 +12,7 @@ use super::{
     Caller, ChangeError, Published, SecretRecord, Settings,
     error::Fault,
     rows::number,
-    writer::{Change, Done, Subject},
+    writer::{Change, Done},
 };
 use crate::failpoint::failpoint;
 
@@ -36,7 +36,7 @@ pub(super) fn step(
     }
     rows.write_lives(id, &before, &after)?;
     rows.touch(id, change.n)?;
-    change.audit(caller, method, Subject::Secret(name), Some(version), "")?;
+    change.audit(caller, method, name.as_str(), Some(version), "")?;
     publish(rows.record(id)?)
 }
 
@@ -61,7 +61,7 @@ pub(super) fn update(
     }
     rows.write_settings(id, &edit.settings)?;
     rows.touch(id, change.n)?;
-    change.audit(caller, "UpdateSecret", Subject::Secret(name), None, "")?;
+    change.audit(caller, "UpdateSecret", name.as_str(), None, "")?;
     let record = rows.record(id)?;
     if edit.validate_only {
         return Ok(Done::RollBack(Arc::new(record)));
@@ -93,7 +93,7 @@ pub(super) fn delete(
         return Err(ChangeError::LiveVersionsNeedForce.into());
     }
     erase(change, id)?;
-    change.audit(caller, "DeleteSecret", Subject::Secret(name), None, "")?;
+    change.audit(caller, "DeleteSecret", name.as_str(), None, "")?;
     Ok(Done::Commit {
         answer: (),
         publish: vec![Published::Deleted(name.clone())],

@@ -11,7 +11,7 @@ use countersign_core::{SecretName, rotation::RotationLimits};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    OpenError, Published, SchemeRecord, SecretRecord, TokenRecord, backup,
+    OpenError, Published, SchemeRecord, SecretRecord, TokenRecord, audit, backup,
     rows::Rows,
     schema, schemes,
     writer::{Settled, Writer},
@@ -94,6 +94,7 @@ pub(super) fn open(
         seal: &seal,
         now: options.clock.now(),
     };
+    audit::look(&rows)?;
     let schemes = schemes::load(&rows)?;
     let (records, corrupt) = load(&rows)?;
     let tokens = rows.tokens()?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use countersign_core::{
     SecretName, Timestamp,
     access::{Grants, Permission},
+    audit::Record,
     key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
     rotation::{Ending, InvalidVersions, Version, Versions},
@@ -290,29 +291,24 @@ pub struct UseTimes {
     pub last_verify: Option<Timestamp>,
 }
 
-/// One row of the audit.
+/// One record of the audit, as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
-    /// The number of the change.
-    pub n: u64,
-    /// When it was made.
-    pub time: Timestamp,
-    /// The authenticated principal.
-    pub principal: String,
-    /// Id of the RPC.
-    pub rpc_id: String,
+    /// The record. Where it cannot be read, only its number is right.
+    pub record: Record,
+    /// The hash that stands beside it.
+    pub hash: Vec<u8>,
+}
+
+/// What is worth a record although it changes nothing: a read, a refusal, a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
     /// Name of the RPC's method.
-    pub method: String,
-    /// Name of the secret; empty where a scheme or a token was changed.
-    pub secret: String,
-    /// Id of the scheme that was added or removed.
-    pub scheme: Option<String>,
-    /// Name of the token that was made or revoked.
-    pub token: Option<String>,
-    /// Number of the version, where one was made or changed.
-    pub version: Option<u32>,
-    /// How: the ending of a rotation, where the key came from, remarks on it.
+    pub method: &'static str,
+    /// What it was done to; empty if that is not known or many.
+    pub subject: String,
+    /// How.
     pub detail: String,
-    /// How it went.
+    /// "OK", or the reason of the error.
     pub outcome: String,
 }

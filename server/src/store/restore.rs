@@ -12,17 +12,13 @@ use std::{collections::BTreeSet, fs::File, io, path::PathBuf};
 
 use countersign_core::{
     SecretName, Timestamp,
-    rotation::{VersionState, Versions},
+    rotation::{RotationLimits, VersionState, Versions},
 };
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    ChangeError, OpenError, SecretRecord, StoreOptions, backup,
-    error::Fault,
-    open, records,
-    rows::Rows,
-    schema,
-    writer::{Change, Subject, next_number},
+    ChangeError, OpenError, SecretRecord, StoreOptions, audit::Written, backup, error::Fault, open,
+    records, rows::Rows, schema, writer::Change,
 };
 use crate::seal::{Keks, Seal};
 pub use present::Present;
@@ -236,11 +232,8 @@ fn accept_copy(
         seal,
         now,
     };
-    let change = Change {
-        rows,
-        limits: &Default::default(),
-        n: next_number(&transaction)?,
-    };
+    let limits = RotationLimits::default();
+    let change = Change::begin(rows, &limits)?;
     let mut ended = 0;
     for versions in restoration.versions.chunk_by(|a, b| a.secret == b.secret) {
         let numbers = versions.iter().filter(|version| !version.fate.is_live());
@@ -259,9 +252,12 @@ fn accept_copy(
         rpc_id: "offline".to_owned(),
     };
     let detail = format!("copy of {when}; versions ended: {ended}");
-    change.audit(&caller, "Restore", Subject::Store, None, &detail)?;
+    change.audit(&caller, "Restore", "", None, &detail)?;
+    let written = change.written.take();
     backup::unmark(&transaction)?;
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    written.iter().for_each(Written::log);
+    Ok(())
 }
 
 fn end(change: &Change<'_>, name: &SecretName, numbers: &[u32]) -> Result<(), Fault> {

@@ -6,19 +6,22 @@ use rusqlite::{
     fallible_iterator::FallibleIterator,
 };
 
-use super::{OpenError, data_keys};
+use super::{OpenError, audit, data_keys};
 use crate::failpoint::failpoint;
 use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped, legacy::LegacyKeys};
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
 ];
 
 /// The step that gave secrets data keys.
 const ENVELOPE: u32 = 4;
+/// The step that made a chain of the audit.
+const AUDIT_CHAIN: u32 = 5;
 
 /// "CSGN": marks the database file as a Countersign store.
 const APPLICATION_ID: i64 = 0x4353_474e;
@@ -45,6 +48,7 @@ pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, 
         }
         match number {
             1 => identify(&step, &seal)?,
+            AUDIT_CHAIN => audit::chain(&step, &seal)?,
             ENVELOPE => wrap_legacy_keys(&step, &seal, keks)?,
             _ => {}
         }

@@ -10,7 +10,7 @@ use super::{
     Caller, ChangeError, NewScheme, Published, SchemeRecord,
     error::Fault,
     rows::{Rows, number},
-    writer::{Change, Done, Subject},
+    writer::{Change, Done},
 };
 use crate::seal::Domain;
 
@@ -41,13 +41,7 @@ pub(super) fn create(
         return Ok(Done::RollBack(record));
     }
     rows.insert_scheme(&record)?;
-    change.audit(
-        caller,
-        "CreateScheme",
-        Subject::Scheme(&record.id),
-        None,
-        "",
-    )?;
+    change.audit(caller, "CreateScheme", &record.id, None, "")?;
     Ok(Done::Commit {
         answer: Arc::clone(&record),
         publish: vec![Published::SchemeCreated(record)],
@@ -65,7 +59,7 @@ pub(super) fn delete(change: &Change<'_>, caller: &Caller, id: &str) -> Result<D
     if connection.execute("DELETE FROM schemes WHERE id = ?1", [id])? == 0 {
         return Err(ChangeError::SchemeNotFound.into());
     }
-    change.audit(caller, "DeleteScheme", Subject::Scheme(id), None, "")?;
+    change.audit(caller, "DeleteScheme", id, None, "")?;
     Ok(Done::Commit {
         answer: (),
         publish: vec![Published::SchemeDeleted(id.to_owned())],

@@ -1,6 +1,7 @@
 //! The store's claims, each on a real file in a temp dir.
 
 mod at_rest;
+mod audit;
 mod changes;
 mod envelope;
 mod failures;

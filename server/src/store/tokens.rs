@@ -13,7 +13,7 @@ use super::{
     Caller, ChangeError, Credential, NewToken, Published, TokenRecord,
     error::Fault,
     rows::Rows,
-    writer::{Change, Done, Subject},
+    writer::{Change, Done},
 };
 use crate::seal::Domain;
 
@@ -85,7 +85,7 @@ fn finish(
     method: &'static str,
     record: TokenRecord,
 ) -> Changed {
-    let subject = Subject::Token(record.name.as_str());
+    let subject = record.name.as_str();
     change.audit(caller, method, subject, None, &describe(&record))?;
     let record = Arc::new(record);
     Ok(Done::Commit {

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use countersign_core::{Timestamp, time::millis};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::{
-    AuditRow, ChangeError, Published, SecretRecord, UseTimes,
+    ChangeError, Published, SecretRecord, UseTimes,
     error::Fault,
     requests::ANSWER_LIFE,
-    rows::{Rows, number},
+    rows::Rows,
     writer::{Done, Writer},
 };
 
@@ -90,39 +90,6 @@ pub(super) fn record_use(writer: &mut Writer, uses: &[UseTimes]) -> Result<(), C
 
 pub(super) fn change_number(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT n FROM change_counter";
-    connection.query_row(sql, [], |row| unsigned(row, "n"))
-}
-
-pub(super) fn audit_rows(
-    connection: &Connection,
-    after: u64,
-    limit: u32,
-) -> rusqlite::Result<Vec<AuditRow>> {
-    let sql =
-        "SELECT n, time, principal, rpc_id, method, secret, scheme, token, version, detail, outcome
-               FROM audit WHERE n > ?1 ORDER BY n LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![number(after), limit], audit_row)?;
-    rows.collect()
-}
-
-fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
-    Ok(AuditRow {
-        n: unsigned(row, "n")?,
-        time: Timestamp::from_unix_millis(row.get("time")?),
-        principal: row.get("principal")?,
-        rpc_id: row.get("rpc_id")?,
-        method: row.get("method")?,
-        secret: row.get("secret")?,
-        scheme: row.get("scheme")?,
-        token: row.get("token")?,
-        version: row.get("version")?,
-        detail: row.get("detail")?,
-        outcome: row.get("outcome")?,
-    })
-}
-
-fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+    let n: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    u64::try_from(n).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, n))
 }

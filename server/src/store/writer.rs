@@ -4,19 +4,21 @@
 //! Invariant: a change is published after its commit, in the order of commits, and before its caller hears of it.
 
 use std::{
+    cell::RefCell,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, mpsc::Receiver},
 };
 
-use countersign_core::{SecretName, Timestamp, rotation::RotationLimits};
-use rusqlite::{Connection, TransactionBehavior, params};
+use countersign_core::{Timestamp, rotation::RotationLimits};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    Caller, ChangeError, Published,
+    ChangeError, Published,
+    audit::Written,
     error::{DriverFault, Fault},
-    rows::{Rows, number},
+    rows::Rows,
 };
 use crate::{Clock, failpoint::failpoint, seal::Seal};
 
@@ -43,16 +45,8 @@ pub(super) struct Change<'a> {
     pub(super) limits: &'a RotationLimits,
     /// The number of the change; taken for good by the commit alone.
     pub(super) n: u64,
-}
-
-/// What a change was of.
-#[derive(Clone, Copy)]
-pub(super) enum Subject<'a> {
-    Secret(&'a SecretName),
-    Scheme(&'a str),
-    /// The store as a whole.
-    Store,
-    Token(&'a str),
+    /// Its record, once it is written.
+    pub(super) written: RefCell<Option<Written>>,
 }
 
 /// How a transaction ends that did not fail.
@@ -119,15 +113,30 @@ impl Writer {
         }
     }
 
-    /// Runs a numbered change: the first statement takes the number and with it the order of commits.
+    /// Runs a numbered change: the first statement takes the number and with it the order of commits. What leaves no
+    /// record is not committed.
     pub(super) fn change<T>(
         &mut self,
         work: impl FnOnce(&Change<'_>) -> Result<Done<T>, Fault>,
     ) -> Result<T, ChangeError> {
-        self.transact(|rows, limits| {
-            let n = next_number(rows.connection)?;
-            work(&Change { rows, limits, n })
-        })
+        let (answer, written) = self.transact(|rows, limits| {
+            let change = Change::begin(rows, limits)?;
+            match (work(&change)?, change.written.into_inner()) {
+                (Done::RollBack(answer), _) => Ok(Done::RollBack((answer, None))),
+                (Done::Commit { answer, publish }, Some(written)) => Ok(Done::Commit {
+                    answer: (answer, Some(written)),
+                    publish,
+                }),
+                (Done::Commit { .. }, None) => {
+                    tracing::error!("a change without a record is not made");
+                    Err(ChangeError::Unavailable.into())
+                }
+            }
+        })?;
+        if let Some(written) = written {
+            written.log();
+        }
+        Ok(answer)
     }
 
     /// Runs upkeep, which is no change: it takes no number and leaves no audit row.
@@ -224,56 +233,23 @@ impl Writer {
     }
 }
 
-impl Change<'_> {
-    /// Writes the audit row of this change, and a line into the log. `detail` names no key and no input.
-    pub(super) fn audit(
-        &self,
-        caller: &Caller,
-        method: &str,
-        subject: Subject<'_>,
-        version: Option<u32>,
-        detail: &str,
-    ) -> Result<(), Fault> {
-        let sql = "INSERT INTO audit
-                       (n, time, principal, rpc_id, method, secret, scheme, token, version, detail, outcome)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'ok')";
-        let (secret, scheme, token) = match subject {
-            Subject::Secret(name) => (name.as_str(), None, None),
-            Subject::Scheme(id) => ("", Some(id), None),
-            Subject::Token(name) => ("", None, Some(name)),
-            Subject::Store => ("", None, None),
-        };
-        self.rows.connection.prepare_cached(sql)?.execute(params![
-            number(self.n),
-            self.rows.now.unix_millis(),
-            caller.principal,
-            caller.rpc_id,
-            method,
-            secret,
-            scheme,
-            token,
-            version,
-            detail,
-        ])?;
-        failpoint!("after-audit");
-        tracing::info!(
-            change = self.n,
-            request_id = caller.rpc_id,
-            principal = caller.principal,
-            method,
-            secret,
-            scheme,
-            token,
-            version,
-            detail,
-            "change"
-        );
-        Ok(())
+impl<'a> Change<'a> {
+    /// Takes the next number in an open transaction.
+    pub(super) fn begin(rows: Rows<'a>, limits: &'a RotationLimits) -> Result<Self, Fault> {
+        Ok(Self {
+            n: next_number(rows.connection)?,
+            rows,
+            limits,
+            written: RefCell::default(),
+        })
     }
 }
 
-pub(super) fn next_number(connection: &Connection) -> Result<u64, Fault> {
-    let sql = "UPDATE change_counter SET n = n + 1 WHERE id = 1 RETURNING n";
+/// A record that somebody else put into the place of the next one must not stop changes, such as an emergency rotation.
+fn next_number(connection: &Connection) -> Result<u64, Fault> {
+    let sql = "UPDATE change_counter
+               SET n = max(n, (SELECT coalesce(max(n), 0) FROM audit WHERE n < 1 << 62)) + 1
+               WHERE id = 1 RETURNING n";
     let n: i64 = connection
         .prepare_cached(sql)?
         .query_row([], |row| row.get(0))?;

@@ -326,8 +326,11 @@ async fn f27_a_store_of_before_data_keys_opens_without_sealing_a_row_anew() {
         let opened = start(dir.path(), 1, None).unwrap();
         assert!(opened.corrupt.is_empty() && opened.schemes.is_empty());
         assert_legacy_store_works(&opened.store, &opened.records).await;
-        let audit = opened.store.audit_rows(0, 10).await.unwrap();
-        assert_eq!((audit.len(), &audit[0].scheme), (1, &None));
+        let audit = opened.store.audit_rows(None, 0, 10).await.unwrap();
+        let audit: Vec<_> = audit.iter().map(|row| &row.record).collect();
+        assert_eq!((audit.len(), &*audit[0].subject), (1, "acme/old"));
+        let checked = opened.store.check_audit(None).await.unwrap();
+        assert_eq!((checked.0.number, checked.1), (1, None));
         opened.store.close();
         assert_eq!(sealed(dir.path()), before);
         assert_eq!(count(dir.path(), "SELECT count(*) FROM data_keys"), 1);
