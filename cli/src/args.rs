@@ -10,6 +10,7 @@ use countersign_client::{Client, SecretString};
 use secrecy::ExposeSecret;
 
 use crate::{
+    audit::AuditArgs,
     backup::{BackupArgs, RestoreArgs},
     conformance::ConformanceArgs,
     dev::DevArgs,
@@ -40,7 +41,8 @@ With the demo server running:
 Exit codes:
   0   verified, or done
   1   not verified, refused by the linter, not restored yet (without
-      --accept), or treated wrongly by a receiver (webhook sign --send)
+      --accept), treated wrongly by a receiver (webhook sign --send), or an
+      audit that is not intact
   64  the command, one of its values or a setting is wrong
   65  the store cannot be used with this release and key-encryption key, or
       is damaged
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Scheme(SchemeArgs),
     /// Say who may call, and what each may do
     Token(TokenArgs),
+    /// Read who did what, and check that no record of it is missing or was edited
+    Audit(AuditArgs),
     /// Ask whether a server serves
     Health(HealthArgs),
     /// Check a configuration file
@@ -230,6 +234,11 @@ mod tests {
             "countersign token create a/b --grant verify:* --certificate-san dns:x --json",
             "countersign token list",
             "countersign token revoke a/b",
+            "countersign audit list --subject acme/chat --after 7 --json",
+            "countersign audit export --after 7 --out audit.jsonl",
+            "countersign audit verify",
+            "countersign audit verify --anchor 0:0000000000000000000000000000000000000000000000000000000000000000",
+            "countersign audit verify --file audit.jsonl --json",
             "countersign health --server http://localhost:1",
             "countersign config check --config x.toml",
             "countersign backup --out store.backup --server http://localhost:1",
@@ -292,6 +301,8 @@ mod tests {
             "countersign webhook verify a/b --body-file b --body {}",
             "countersign restore store.backup --keep a/b",
             "countersign backup",
+            "countersign audit verify --anchor 7",
+            "countersign audit verify --anchor 7:00",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -1,6 +1,7 @@
 //! The `countersign` program: `serve` and `dev` run the server, every other verb is a client of one.
 
 mod args;
+mod audit;
 mod backup;
 mod change;
 mod commands;
@@ -80,6 +81,7 @@ async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(args, out).await,
         Command::Scheme(args) => scheme::run(args, out).await,
         Command::Token(args) => token::run(args, out).await,
+        Command::Audit(args) => audit::run(args, out).await,
         Command::Health(args) => health::run(args, out).await,
         Command::Config(args) => serve::check(args, out),
         Command::Backup(args) => backup::backup(args, out).await,

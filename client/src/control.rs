@@ -13,9 +13,9 @@ use tonic_health::pb::{
 use crate::{Client, Error, verdict::required};
 
 /// The largest page that the server gives.
-const PAGE_SIZE: i32 = 1000;
+pub(crate) const PAGE_SIZE: i32 = 1000;
 /// The most bytes that such a page may take.
-const MAX_PAGE_BYTES: usize = 64 << 20;
+pub(crate) const MAX_PAGE_BYTES: usize = 64 << 20;
 
 impl Client {
     /// Creates a secret, generated or imported. `revealed_key` of the answer is shown just once.

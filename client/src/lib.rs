@@ -63,6 +63,7 @@
 //!   Calls that change something are made once.
 //! - A bearer token goes over TLS or to a loopback address, nowhere else, and shows in no debug text.
 
+mod audit;
 mod backup;
 mod builder;
 mod call;
