@@ -6,6 +6,7 @@ use countersign_core::{SecretName, Timestamp, access::Grants, rotation::Rotation
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
+        audit_service_server::AuditServiceServer,
         backup_service_server::BackupServiceServer,
         countersign_service_server::{CountersignService, CountersignServiceServer},
         scheme_service_server::SchemeServiceServer,
@@ -31,7 +32,7 @@ use crate::{
     gate::GateLayer,
     replay::ReplayRecord,
     ring::KeyRing,
-    service::{Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
+    service::{Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
     store::{
         Caller, ChangeError, Credential, NewToken, OpenError, Published, SecretRecord, Store,
         StoreOptions,
@@ -349,6 +350,11 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
         )
         .add_service(
+            AuditServiceServer::new(Audit(shared.clone()))
+                .max_decoding_message_size(MAX_CHANGE_BYTES)
+                .max_encoding_message_size(MAX_ANSWER_BYTES),
+        )
+        .add_service(
             SchemeServiceServer::new(Schemes(shared.clone()))
                 .max_decoding_message_size(MAX_SCHEME_BYTES)
                 .max_encoding_message_size(MAX_ANSWER_BYTES),
@@ -392,13 +398,14 @@ fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Serve
 }
 
 /// What health knows: the server as a whole, and each service.
-const HEALTH_NAMES: [&str; 6] = [
+const HEALTH_NAMES: [&str; 7] = [
     "",
     "countersign.v1.CountersignService",
     "countersign.v1.SecretService",
     "countersign.v1.SchemeService",
     "countersign.v1.BackupService",
     "countersign.v1.TokenService",
+    "countersign.v1.AuditService",
 ];
 
 async fn set_health(health: &HealthReporter, serving: bool) {

@@ -1,5 +1,6 @@
 //! The services. Each call goes the same way: wire to core, decide or change, core to wire.
 
+mod audit;
 mod backup;
 mod data;
 mod page;
@@ -23,6 +24,7 @@ use crate::{
     store::{Rewrap, Store},
 };
 
+pub(crate) use audit::Audit;
 pub(crate) use backup::Backups;
 pub(crate) use data::DataPlane;
 pub(crate) use schemes::Schemes;
