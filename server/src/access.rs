@@ -8,6 +8,8 @@ use countersign_core::access::Permission;
 use crate::{
     callers::Principal,
     failure::{ErrorReason, Failure},
+    recorder::Call,
+    store::Recorded,
 };
 
 /// Who may call an rpc.
@@ -19,6 +21,16 @@ pub(crate) enum Access {
     Needs(Permission),
     /// A caller that may read all secrets and the whole audit.
     ReadsEverything,
+}
+
+impl Access {
+    /// Whether a call leaves a record in the audit: all do but those of the data plane and of the public catalogue.
+    pub(crate) fn is_recorded(self) -> bool {
+        match self {
+            Self::Anyone | Self::Needs(Permission::Sign | Permission::Verify) => false,
+            Self::Needs(_) | Self::ReadsEverything => true,
+        }
+    }
 }
 
 /// The access of an rpc; `None` if there is no such rpc. `path` is `/package.Service/Method`.
@@ -57,11 +69,24 @@ pub(crate) fn access_of(path: &str) -> Option<Access> {
 pub(crate) struct Admitted {
     pub principal: Arc<Principal>,
     access: Access,
+    /// What its record will say, if it leaves one.
+    call: Option<Arc<Call>>,
 }
 
 impl Admitted {
-    pub(crate) fn new(principal: Arc<Principal>, access: Access) -> Self {
-        Self { principal, access }
+    pub(crate) fn new(principal: Arc<Principal>, access: Access, call: Option<Arc<Call>>) -> Self {
+        Self {
+            principal,
+            access,
+            call,
+        }
+    }
+
+    /// Whether the call has its record.
+    pub(crate) fn recorded(&self) -> Recorded {
+        self.call
+            .as_ref()
+            .map_or_else(Recorded::default, |call| call.recorded.clone())
     }
 
     /// The call that passed the gate; one that did not may do nothing.
@@ -94,6 +119,9 @@ impl Admitted {
 
     /// Lets the call go on with this name.
     pub(crate) fn authorize(&self, name: &str) -> Result<(), Failure> {
+        if let Some(call) = &self.call {
+            call.is_about(name);
+        }
         match self.may(name) {
             true => Ok(()),
             false => Err(denied()),
@@ -152,6 +180,7 @@ mod tests {
         Admitted::new(
             Arc::new(Principal::new("test".into(), grants, None)),
             access,
+            None,
         )
     }
 

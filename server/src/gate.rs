@@ -17,18 +17,19 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
 
 use crate::{
-    access::{Admitted, access_of},
+    access::{Access, Admitted, access_of},
     callers::{Callers, PeerSans},
     clock::Clock,
     config::Limits,
     failure::{ErrorReason, Failure},
+    recorder::{self, Call, Recorder},
 };
 
 /// Header of the request id, taken from a caller who sends a sane one, answered always.
@@ -47,7 +48,11 @@ pub(crate) struct RequestId(HeaderValue);
 impl RequestId {
     /// The id of a call that passed the gate.
     pub(crate) fn of<T>(request: &tonic::Request<T>) -> Self {
-        let id = request.extensions().get::<Self>();
+        Self::of_extensions(request.extensions())
+    }
+
+    fn of_extensions(extensions: &Extensions) -> Self {
+        let id = extensions.get::<Self>();
         id.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
     }
 
@@ -76,6 +81,7 @@ pub(crate) struct GateLayer(Arc<Rules>);
 struct Rules {
     callers: Arc<Callers>,
     clock: Clock,
+    recorder: Option<Arc<Recorder>>,
     permits: Semaphore,
     default_deadline: Duration,
     max_deadline: Duration,
@@ -84,11 +90,17 @@ struct Rules {
 }
 
 impl GateLayer {
-    /// The gate of a server.
-    pub(crate) fn new(callers: Arc<Callers>, clock: Clock, limits: &Limits) -> Self {
+    /// The gate of a server; without a recorder no call leaves a record.
+    pub(crate) fn new(
+        callers: Arc<Callers>,
+        clock: Clock,
+        recorder: Option<Arc<Recorder>>,
+        limits: &Limits,
+    ) -> Self {
         Self(Arc::new(Rules {
             callers,
             clock,
+            recorder,
             permits: Semaphore::new(limits.max_concurrent_requests),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
@@ -137,11 +149,16 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let id = RequestId::from_headers(request.headers(), &rules.next_request_id);
         request.extensions_mut().insert(id.clone());
+        let access = access_of(request.uri().path());
         Box::pin(async move {
-            let uri = request.uri().clone();
-            let answered = rules.answer(&mut inner, request).await;
-            let mut response = answered.unwrap_or_else(|failure| Status::from(failure).into_http());
-            log_failure(&id, uri.path(), response.headers());
+            let mut response = match access.filter(|access| access.is_recorded()) {
+                Some(access) if rules.recorder.is_some() => {
+                    // In a task of its own, so that a caller that hangs up leaves its record all the same.
+                    let recorded = tokio::spawn(rules.recorded(inner, request, access, id.clone()));
+                    recorded.await.unwrap_or_else(|_| answer(internal()))
+                }
+                _ => rules.logged(&mut inner, request, access, None).await,
+            };
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
         })
@@ -149,18 +166,66 @@ where
 }
 
 impl Rules {
+    /// Answers a call and writes its record before the answer goes out.
+    async fn recorded<S>(
+        self: Arc<Self>,
+        mut handler: S,
+        request: Request<Body>,
+        access: Access,
+        id: RequestId,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Some(recorder) = &self.recorder else {
+            return answer(internal());
+        };
+        let _open = recorder.begin();
+        let (path, call) = (request.uri().path().to_owned(), Arc::new(Call::default()));
+        let response = self.logged(&mut handler, request, Some(access), Some(&call));
+        let response = response.await;
+        let method = path.rsplit('/').next().unwrap_or_default();
+        let outcome = outcome(response.headers());
+        match recorder.record(&call, &id, method, outcome).await {
+            Err(failure) if recorder::needs_record(method) => answer(failure),
+            _ => response,
+        }
+    }
+
+    async fn logged<S>(
+        &self,
+        handler: &mut S,
+        request: Request<Body>,
+        access: Option<Access>,
+        call: Option<&Arc<Call>>,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let (uri, id) = (
+            request.uri().clone(),
+            RequestId::of_extensions(request.extensions()),
+        );
+        let answered = self.answer(handler, request, access, call).await;
+        let response = answered.unwrap_or_else(answer);
+        log_failure(&id, uri.path(), response.headers());
+        response
+    }
+
     /// What the handler answers to a call that may come in, or why there is no such answer.
     async fn answer<S>(
         &self,
         handler: &mut S,
         mut request: Request<Body>,
+        access: Option<Access>,
+        call: Option<&Arc<Call>>,
     ) -> Result<Response<Body>, Failure>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let own = request.uri().path().starts_with(OWN_SERVICES);
         let _permit = if own {
-            Some(self.admit(&mut request)?)
+            Some(self.admit(&mut request, access, call)?)
         } else {
             None
         };
@@ -170,7 +235,7 @@ impl Rules {
             .await
             .map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))?
             // The panic hook has logged the place.
-            .map_err(|_| Failure::new(ErrorReason::Internal))?;
+            .map_err(|_| internal())?;
         match own.then(|| unread(&response)).flatten() {
             Some(failure) => Err(failure),
             None => Ok(response),
@@ -178,17 +243,24 @@ impl Rules {
     }
 
     /// Lets a call in, or says why not.
-    fn admit(&self, request: &mut Request<Body>) -> Result<SemaphorePermit<'_>, Failure> {
+    fn admit(
+        &self,
+        request: &mut Request<Body>,
+        access: Option<Access>,
+        call: Option<&Arc<Call>>,
+    ) -> Result<SemaphorePermit<'_>, Failure> {
         let sans = request.extensions().get::<PeerSans>();
         let now = self.clock.now();
         let principal = self.callers.authenticate(request.headers(), sans, now);
         let principal = principal.map_err(|_| Failure::new(ErrorReason::Unauthenticated))?;
-        let access = access_of(request.uri().path());
+        if let Some(call) = call {
+            call.is_by(&principal.name);
+        }
         let access = access.ok_or_else(|| Failure::new(ErrorReason::MethodNotFound))?;
         if let Some(budget) = &principal.budget {
             budget.take_call()?;
         }
-        let admitted = Admitted::new(principal, access);
+        let admitted = Admitted::new(principal, access, call.cloned());
         request.extensions_mut().insert(admitted);
         self.permits
             .try_acquire()
@@ -202,6 +274,27 @@ impl Rules {
             .and_then(|value| grpc_timeout(value.as_bytes()))
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
+    }
+}
+
+fn internal() -> Failure {
+    Failure::new(ErrorReason::Internal)
+}
+
+fn answer(failure: Failure) -> Response<Body> {
+    Status::from(failure).into_http()
+}
+
+/// How a call ended, as its record says it: the reason that its caller was answered.
+fn outcome(headers: &HeaderMap) -> String {
+    let failed = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok);
+    let Some(status) = failed else {
+        return recorder::OK.to_owned();
+    };
+    match status.get_details_error_info() {
+        Some(info) => info.reason,
+        // What the transport says itself, such as of a body that breaks off.
+        None => ErrorReason::MessageMalformed.as_str().to_owned(),
     }
 }
 

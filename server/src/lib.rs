@@ -18,6 +18,7 @@ mod failure;
 mod front;
 mod gate;
 mod random;
+mod recorder;
 mod replay;
 mod ring;
 mod seal;

@@ -30,12 +30,13 @@ use crate::{
     explains::Explains,
     front::FrontLayer,
     gate::GateLayer,
+    recorder::Recorder,
     replay::ReplayRecord,
     ring::KeyRing,
     service::{Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
     store::{
-        Caller, ChangeError, Credential, NewToken, OpenError, Published, SecretRecord, Store,
-        StoreOptions,
+        Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
+        Store, StoreOptions,
     },
 };
 
@@ -53,6 +54,8 @@ const MAX_SCHEME_BYTES: usize = countersign_core::own::MAX_DEFINITION_BYTES + 16
 
 /// Changes that wait for the writer before further ones are shed.
 const CHANGE_QUEUE: usize = 1024;
+/// How long a stop waits for the records of calls whose callers were let go.
+const RECORDS: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; one clear line.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +139,12 @@ impl Server {
         let (health, health_service) = tonic_health::server::health_reporter();
         let others = routes(&shared, reflection)?.add_service(health_service);
         let data_plane = data_plane(DataPlane(shared.clone()), &limits);
-        let gate = GateLayer::new(shared.callers.clone(), shared.clock.clone(), &limits);
+        let gate = GateLayer::new(
+            shared.callers.clone(),
+            shared.clock.clone(),
+            Some(shared.recorder.clone()),
+            &limits,
+        );
         set_health(&health, true).await;
 
         let (stop, stopped) = oneshot::channel::<()>();
@@ -182,6 +190,11 @@ impl Server {
         }
         self.housekeeping.abort();
         let _ = self.housekeeping.await;
+        let recorded = tokio::time::timeout(RECORDS, self.shared.recorder.idle());
+        if recorded.await.is_err() {
+            tracing::error!("calls were given up that have no record in the audit");
+        }
+        self.shared.recorder.record_left_out().await;
         self.shared.flush_uses().await;
         let store = self.shared.store.clone();
         if tokio::task::spawn_blocking(move || store.close())
@@ -223,6 +236,7 @@ pub async fn init(
     let caller = Caller {
         principal: "init".to_owned(),
         rpc_id: "init".to_owned(),
+        recorded: Recorded::default(),
     };
     let made = opened.store.create_token(caller, new).await;
     let closed = tokio::task::spawn_blocking(move || opened.store.close()).await;
@@ -283,6 +297,7 @@ fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Share
         callers,
         schemes,
         ring,
+        recorder: Arc::new(Recorder::new(opened.store.clone())),
         store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
         explains: Explains::new(limits.explain_per_minute, limits.max_concurrent_explains),
@@ -305,7 +320,7 @@ pub async fn serve_in_place_of_ours(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let services = (self::data_plane(data_plane, limits), Routes::default());
     let callers = Arc::new(Callers::open(limits));
-    let gate = GateLayer::new(callers, Clock::System, limits);
+    let gate = GateLayer::new(callers, Clock::System, None, limits);
     let builder = builder(limits, None)?;
     let forever = std::future::pending();
     Ok(serve(builder, gate, services, listener, forever).await?)

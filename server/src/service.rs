@@ -19,6 +19,7 @@ use crate::{
     config::Limits,
     explains::Explains,
     failure::{ErrorReason, Failure},
+    recorder::Recorder,
     replay::ReplayRecord,
     ring::{Absent, Entry, KeyRing},
     store::{Rewrap, Store},
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub schemes: Arc<catalogue::Schemes>,
     pub ring: Arc<KeyRing>,
     pub store: Store,
+    pub recorder: Arc<Recorder>,
     pub replay: ReplayRecord,
     pub explains: Explains,
     pub limits: Limits,
@@ -140,6 +142,7 @@ impl Shared {
         loop {
             ticks.tick().await;
             self.flush_uses().await;
+            self.recorder.record_left_out().await;
             if let Err(error) = self.store.sweep().await {
                 tracing::warn!(%error, "the store could not be swept");
             }

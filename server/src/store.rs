@@ -51,8 +51,8 @@ pub use self::{
     open::StoreOptions,
     records::{
         AuditRow, Caller, Credential, NewKey, NewScheme, NewSecret, NewToken, Noted, Outcome,
-        Published, RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord, UseTimes,
-        VersionRecord,
+        Published, Recorded, RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord,
+        UseTimes, VersionRecord,
     },
     restore::{Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredVersion, restore},
 };
@@ -437,7 +437,7 @@ impl Store {
         (self.seal.kek(), self.seal.previous_kek())
     }
 
-    /// Writes a record of what changed nothing. It takes a number like a change.
+    /// Writes a record of what changed nothing, unless the call has one. It takes a number like a change.
     ///
     /// # Errors
     /// The store's own.

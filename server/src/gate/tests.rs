@@ -27,7 +27,12 @@ fn gate_of(
     limits: &Limits,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone {
     ServiceBuilder::new()
-        .layer(GateLayer::new(Arc::new(callers), Clock::System, limits))
+        .layer(GateLayer::new(
+            Arc::new(callers),
+            Clock::System,
+            None,
+            limits,
+        ))
         .service(service_fn(handler))
 }
 

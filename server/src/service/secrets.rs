@@ -21,7 +21,13 @@ use tonic::{Request, Response, Status};
 pub(super) use self::wire::change_failure;
 use self::wire::entry_to_wire;
 use super::{Shared, settings};
-use crate::{access::Admitted, convert, failure::Failure, gate::RequestId, store::Caller};
+use crate::{
+    access::Admitted,
+    convert,
+    failure::Failure,
+    gate::RequestId,
+    store::{Caller, Recorded},
+};
 
 /// `SecretService`.
 pub(crate) struct ControlPlane(pub Arc<Shared>);
@@ -135,12 +141,14 @@ impl SecretService for ControlPlane {
 }
 
 pub(super) fn caller<T>(request: &Request<T>) -> Caller {
+    let (principal, recorded) = match Admitted::of(request) {
+        Ok(admitted) => (admitted.principal.name.to_string(), admitted.recorded()),
+        Err(_) => ("unauthenticated".to_owned(), Recorded::default()),
+    };
     Caller {
-        principal: match Admitted::of(request) {
-            Ok(admitted) => admitted.principal.name.to_string(),
-            Err(_) => "unauthenticated".to_owned(),
-        },
+        principal,
         rpc_id: RequestId::of(request).to_string(),
+        recorded,
     }
 }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use subtle::ConstantTimeEq;
 
 use super::{
-    AuditRow, Caller, ChangeError, Noted, OpenError, Store,
+    AuditRow, Caller, ChangeError, Noted, OpenError, Recorded, Store,
     error::Fault,
     rows::{Rows, number},
     writer::{Change, Done},
@@ -34,11 +34,13 @@ const COLUMNS: &str = "n, time, principal, rpc_id, method, subject, version, det
 pub(super) struct Written {
     record: Record,
     head: Head,
+    recorded: Recorded,
 }
 
 impl Written {
-    /// The line is the anchor outside of the store: its number and hash speak for all records before it.
-    pub(super) fn log(&self) {
+    /// Tells the call and the log. The line is the anchor outside of the store: its number and hash speak for all records before it.
+    pub(super) fn committed(&self) {
+        self.recorded.set();
         let record = &self.record;
         tracing::info!(
             change = record.number,
@@ -81,7 +83,11 @@ impl Change<'_> {
         )
     }
 
-    fn append(&self, _caller: &Caller, record: Record) -> Result<(), Fault> {
+    fn append(&self, caller: &Caller, record: Record) -> Result<(), Fault> {
+        if caller.recorded.is_set() {
+            tracing::error!("a call that was recorded as refused makes no change");
+            return Err(ChangeError::Unavailable.into());
+        }
         let rows = &self.rows;
         let last = rows.audit_head()?;
         let head = last.head.after(&record);
@@ -94,13 +100,20 @@ impl Change<'_> {
             write_head(rows.connection, &head, &Hash::default())?;
         }
         failpoint!("after-audit");
-        self.written.replace(Some(Written { record, head }));
+        self.written.replace(Some(Written {
+            record,
+            head,
+            recorded: caller.recorded.clone(),
+        }));
         Ok(())
     }
 }
 
-/// Writes a record of what changed nothing.
+/// Writes a record of what changed nothing, unless the call has one.
 pub(super) fn note(change: &Change<'_>, caller: &Caller, noted: &Noted) -> Result<Done<()>, Fault> {
+    if caller.recorded.is_set() {
+        return Ok(Done::RollBack(()));
+    }
     change.append(
         caller,
         Record {
@@ -108,7 +121,7 @@ pub(super) fn note(change: &Change<'_>, caller: &Caller, noted: &Noted) -> Resul
             time: change.rows.now,
             principal: caller.principal.clone(),
             rpc_id: caller.rpc_id.clone(),
-            method: noted.method.to_owned(),
+            method: noted.method.clone(),
             subject: noted.subject.clone(),
             version: 0,
             detail: noted.detail.clone(),

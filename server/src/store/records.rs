@@ -1,6 +1,14 @@
 //! What the store takes and gives: plain records, with keys in types that cannot be shown.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use countersign_core::{
     SecretName, Timestamp,
@@ -235,12 +243,28 @@ pub struct Rotate {
 }
 
 /// Who asks, for the audit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The authenticated principal.
     pub principal: String,
     /// Id of the RPC, for finding it in the logs.
     pub rpc_id: String,
+    /// Whether the call has its record.
+    pub recorded: Recorded,
+}
+
+/// Whether a call has its record of the audit. Nobody but the store's writer sets it, when the record is committed.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded(Arc<AtomicBool>);
+
+impl Recorded {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The caller's id for a request that must not happen twice.
@@ -304,7 +328,7 @@ pub struct AuditRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
     /// Name of the RPC's method.
-    pub method: &'static str,
+    pub method: String,
     /// What it was done to; empty if that is not known or many.
     pub subject: String,
     /// How.

@@ -250,13 +250,14 @@ fn accept_copy(
     let caller = records::Caller {
         principal: "operator".to_owned(),
         rpc_id: "offline".to_owned(),
+        recorded: records::Recorded::default(),
     };
     let detail = format!("copy of {when}; versions ended: {ended}");
     change.audit(&caller, "Restore", "", None, &detail)?;
     let written = change.written.take();
     backup::unmark(&transaction)?;
     transaction.commit()?;
-    written.iter().for_each(Written::log);
+    written.iter().for_each(Written::committed);
     Ok(())
 }
 

@@ -134,7 +134,7 @@ impl Writer {
             }
         })?;
         if let Some(written) = written {
-            written.log();
+            written.committed();
         }
         Ok(answer)
     }

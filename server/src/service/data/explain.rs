@@ -46,6 +46,7 @@ pub(super) async fn explain(
     let caller = Caller {
         principal: by.admitted.principal.name.to_string(),
         rpc_id: by.rpc_id.to_string(),
+        recorded: by.admitted.recorded(),
     };
     let running = tokio::spawn(async move {
         let _permit = permit;

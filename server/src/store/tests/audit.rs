@@ -43,7 +43,7 @@ async fn bench() -> Bench {
 /// The record of a read.
 async fn read(bench: &Bench, subject: &str) {
     let noted = Noted {
-        method: "GetSecret",
+        method: "GetSecret".to_owned(),
         subject: subject.to_owned(),
         detail: String::new(),
         outcome: "OK".to_owned(),
