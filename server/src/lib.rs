@@ -19,6 +19,7 @@ mod front;
 mod gate;
 mod random;
 mod recorder;
+mod refusals;
 mod replay;
 mod ring;
 mod seal;

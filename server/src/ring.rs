@@ -20,6 +20,7 @@ use countersign_core::{
 use crate::budget::Budget;
 use crate::catalogue::Schemes;
 use crate::config::Limits;
+use crate::refusals::{self, Refusals};
 use crate::store::{SecretRecord, Settings, UseTimes, VersionRecord};
 
 /// A change copies one of these, so more of them make changes cheaper.
@@ -38,6 +39,8 @@ pub(crate) struct Entry {
     pub replay_since: Timestamp,
     /// What callers may use of the namespace in a second.
     pub budget: Arc<Budget>,
+    /// What was refused of it.
+    pub refusals: refusals::OfSecret,
     /// When each version was last used, in the order of the record.
     uses: Box<[Arc<Uses>]>,
 }
@@ -63,6 +66,8 @@ pub(crate) enum Absent {
 /// All secrets by name.
 pub(crate) struct KeyRing {
     schemes: Arc<Schemes>,
+    /// What was refused, by scheme and reason.
+    pub refusals: Refusals,
     namespaces: Namespaces,
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
@@ -79,6 +84,7 @@ impl KeyRing {
         Self {
             schemes,
             namespaces: Namespaces::new(limits),
+            refusals: Refusals::default(),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
             names: RwLock::default(),
@@ -263,6 +269,7 @@ impl KeyRing {
         };
         Some(Entry {
             budget: self.namespaces.budget(secret.name.namespace()),
+            refusals: refusals::OfSecret::new(self.refusals.of_scheme(&secret.scheme.id)),
             secret,
             record,
             replay_since,

@@ -143,6 +143,9 @@ impl Shared {
             ticks.tick().await;
             self.flush_uses().await;
             self.recorder.record_left_out().await;
+            if let Some(counts) = self.ring.refusals.take() {
+                tracing::info!(counts, "refusals");
+            }
             if let Err(error) = self.store.sweep().await {
                 tracing::warn!(%error, "the store could not be swept");
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_core::{Identity, secret::Proof};
+use countersign_core::{Identity, Timestamp, secret::Proof};
 use countersign_proto::v1::{self, VerifyRequest, VerifyResponse, verify_request};
 
 use super::{By, Shared, misfit_failure};
@@ -24,7 +24,7 @@ impl Shared {
             entry.verified(version.number, now);
         }
         let response = convert::verdict_to_wire(verdict);
-        log_verdict(&by.rpc_id, &entry, &response);
+        log_verdict(&by.rpc_id, &entry, &response, now);
         Ok(response)
     }
 
@@ -61,8 +61,8 @@ impl Shared {
     }
 }
 
-/// A refusal is worth a line; an acceptance is, when somebody looks closely.
-fn log_verdict(rpc_id: &RequestId, entry: &Entry, response: &VerifyResponse) {
+/// A refusal is worth a line, as long as they are not many; an acceptance is, when somebody looks closely.
+fn log_verdict(rpc_id: &RequestId, entry: &Entry, response: &VerifyResponse, now: Timestamp) {
     let secret = &entry.secret.name;
     let decision = response.decision().as_str_name();
     let trust = response.trust().as_str_name();
@@ -70,7 +70,11 @@ fn log_verdict(rpc_id: &RequestId, entry: &Entry, response: &VerifyResponse) {
     if response.reason() == v1::Reason::Unspecified {
         let version = response.version.as_ref().map(|version| version.number);
         tracing::debug!(request_id = %rpc_id, %secret, version, decision, trust, "verified");
+    } else if let Some(refusals) = entry.refusals.count(response.reason(), now) {
+        tracing::info!(
+            request_id = %rpc_id, %secret, decision, trust, reason, refusals, "not verified"
+        );
     } else {
-        tracing::info!(request_id = %rpc_id, %secret, decision, trust, reason, "not verified");
+        tracing::debug!(request_id = %rpc_id, %secret, decision, trust, reason, "not verified");
     }
 }

@@ -58,7 +58,7 @@ impl Shared {
         if response.reason() != v1::Reason::Replayed {
             response.handshake = verdict.handshake.map(convert::handshake_to_wire);
         }
-        log_delivery(&by.rpc_id, &entry, &response);
+        log_delivery(&by.rpc_id, &entry, &response, now);
         Ok(response)
     }
 
@@ -223,18 +223,27 @@ pub(super) fn refused_delivery(reason: Reason, replay: Replay) -> VerifyWebhookR
     }
 }
 
-fn log_delivery(rpc_id: &RequestId, entry: &Entry, response: &VerifyWebhookResponse) {
+fn log_delivery(
+    rpc_id: &RequestId,
+    entry: &Entry,
+    response: &VerifyWebhookResponse,
+    now: Timestamp,
+) {
     let secret = &entry.secret.name;
     let decision = response.decision().as_str_name();
     let replay = response.replay().as_str_name();
+    let reason = response.reason().as_str_name();
     if response.decision() == v1::Decision::Allow {
         let version = response.version.as_ref().map(|version| version.number);
         tracing::debug!(
             request_id = %rpc_id, %secret, version, decision, replay, "webhook verified"
         );
-    } else {
-        let reason = response.reason().as_str_name();
+    } else if let Some(refusals) = entry.refusals.count(response.reason(), now) {
         tracing::info!(
+            request_id = %rpc_id, %secret, decision, reason, replay, refusals, "webhook refused"
+        );
+    } else {
+        tracing::debug!(
             request_id = %rpc_id, %secret, decision, reason, replay, "webhook refused"
         );
     }
