@@ -95,7 +95,10 @@ async fn d11_a_hundred_retries_at_once_make_one_version_through_crashes_too() {
     let rows = |sql: &str| -> u32 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
     let created = ROTATIONS / 25;
     assert_eq!(rows("SELECT count(*) FROM versions"), ROTATIONS + created);
-    assert_eq!(rows("SELECT count(*) FROM audit"), ROTATIONS + created);
+    assert_eq!(
+        rows("SELECT count(*) FROM audit WHERE version > 0"),
+        ROTATIONS + created
+    );
     assert_eq!(rows("SELECT count(*) FROM requests"), ROTATIONS + created);
     eprintln!("{ROTATIONS} rotations, {answered} equal answers, {kills} kills");
 }

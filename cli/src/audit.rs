@@ -66,8 +66,9 @@ enum AuditCommand {
 }
 
 const VERIFY_HELP: &str = "\
-It prints the head of the chain. Whoever writes that down where the server cannot change it can show later, with
---anchor, that nothing up to there was cut off or rewritten. Every line \"audit\" of the server's log has one too.
+It prints the head of the chain. Whoever writes that down where the server
+cannot change it can show later, with --anchor, that nothing up to there was
+cut off or rewritten. Every line \"audit\" of the server's log has one too.
 
 Examples:
   countersign audit verify

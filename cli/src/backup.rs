@@ -156,6 +156,12 @@ fn tell(done: &Restoration, accepted: bool, out: &mut dyn Write) -> anyhow::Resu
     for name in &done.corrupt {
         writeln!(out, "{name} is damaged in the copy and will not serve.")?;
     }
+    if let Some(finding) = done.audit {
+        writeln!(
+            out,
+            "WARNING: the audit of the copy is not intact: {finding}."
+        )?;
+    }
     if let Some(path) = &done.kept_aside {
         writeln!(out, "The store that was there is kept: {}", path.display())?;
     }

@@ -131,7 +131,7 @@ mod tests {
         let refusals = Refusals::default();
         let [one, other] = [(); 2].map(|()| OfSecret::new(refusals.of_scheme("stripe.webhook")));
         let third = OfSecret::new(refusals.of_scheme("chatwoot.identity"));
-        let at = |millis| Timestamp::from_unix_millis(1_800_000_000_000 + millis);
+        let at = |millis: i64| Timestamp::from_unix_millis(1_800_000_000_000 + millis);
         let mut told = Vec::new();
         for millis in 0..2500 {
             told.extend(one.count(Reason::SignatureMismatch, at(millis)));

@@ -135,8 +135,18 @@ impl Shared {
         }
     }
 
+    /// Says in the log if the audit is not whole. Nothing waits for it.
+    async fn check_audit(&self) {
+        match self.store.check_audit(None).await {
+            Ok((_, None)) => {}
+            Ok((_, Some(finding))) => tracing::error!(%finding, "the audit is not intact"),
+            Err(error) => tracing::warn!(%error, "the audit was not checked"),
+        }
+    }
+
     /// What runs once a minute: times of use, ended graces, answers that may no longer be repeated.
     async fn tidy(&self, every: Duration) {
+        self.check_audit().await;
         let mut ticks = tokio::time::interval(every);
         ticks.tick().await;
         loop {

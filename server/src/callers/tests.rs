@@ -70,7 +70,7 @@ fn a01_a04_one_whole_valid_token_in_one_header_passes_and_nothing_else() {
         &long,
         &basic,
         &upper,
-        &text.to_owned(),
+        text,
         "",
         "Bearer ",
         "Bearer cst_",

@@ -68,6 +68,7 @@ impl Bench {
         let options = StoreOptions {
             data_dir: directory.path().to_owned(),
             kek: SecretBox::new(Box::new([1; 32])),
+            previous_kek: None,
             clock: Clock::manual(Timestamp::from_unix_secs(1_800_000_000)),
             limits: RotationLimits::default(),
             queue: 64,

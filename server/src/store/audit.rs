@@ -184,7 +184,17 @@ pub(super) async fn check(
     // From the smallest number there can be: what was put before the first record is found too.
     let mut from = i64::MIN;
     loop {
-        let page = store.submit(move |writer| writer.upkeep(|rows| page(rows, from)));
+        let page = store.submit(move |writer| {
+            let (seal, now) = (writer.seal(), writer.now());
+            writer.read(|connection| {
+                let rows = Rows {
+                    connection,
+                    seal: &seal,
+                    now,
+                };
+                page(&rows, from)
+            })
+        });
         let Page { rows, end } = page.await?;
         for row in &rows {
             check.next(&row.record, &row.hash);
@@ -193,6 +203,21 @@ pub(super) async fn check(
             (Some(end), _) => return Ok((end.stored.head, end.finding(check))),
             (None, Some(last)) => from = number(last.record.number.saturating_add(1)),
             (None, None) => return Err(ChangeError::Unavailable),
+        }
+    }
+}
+
+/// Checks the whole chain of a store that nobody serves.
+pub(super) fn check_at_once(rows: &Rows<'_>) -> Result<Option<Finding>, Fault> {
+    let (mut check, mut from) = (Check::new(None), i64::MIN);
+    loop {
+        let Page { rows: read, end } = page(rows, from)?;
+        for row in &read {
+            check.next(&row.record, &row.hash);
+            from = number(row.record.number.saturating_add(1));
+        }
+        if let Some(end) = end {
+            return Ok(end.finding(check));
         }
     }
 }
@@ -219,11 +244,11 @@ impl End {
     }
 }
 
-fn page(rows: &Rows<'_>, from: i64) -> Result<Done<Page>, Fault> {
+fn page(rows: &Rows<'_>, from: i64) -> rusqlite::Result<Page> {
     let page = rows_from(rows.connection, from, CHECKED_AT_ONCE)?;
     let is_last = page.len() < CHECKED_AT_ONCE as usize;
     let end = is_last.then(|| rows.end()).transpose()?;
-    Ok(Done::RollBack(Page { rows: page, end }))
+    Ok(Page { rows: page, end })
 }
 
 /// The head as it stands in the store.
@@ -234,7 +259,7 @@ struct StoredHead {
 }
 
 impl Rows<'_> {
-    fn audit_head(&self) -> Result<StoredHead, Fault> {
+    fn audit_head(&self) -> rusqlite::Result<StoredHead> {
         let sql = "SELECT value FROM meta WHERE name = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let stored: Option<Vec<u8>> = statement.query_row([HEAD], |row| row.get(0)).optional()?;
@@ -249,7 +274,7 @@ impl Rows<'_> {
         Ok(StoredHead { head, is_sealed })
     }
 
-    fn end(&self) -> Result<End, Fault> {
+    fn end(&self) -> rusqlite::Result<End> {
         // Revisions are bound to their secrets, so who cuts the audit cannot lower them.
         let sql = "SELECT max((SELECT n FROM change_counter),
                               (SELECT coalesce(max(revision), 0) FROM secrets),
@@ -263,7 +288,7 @@ impl Rows<'_> {
 }
 
 /// The last record, as a head.
-fn last(connection: &Connection) -> Result<Option<Head>, Fault> {
+fn last(connection: &Connection) -> rusqlite::Result<Option<Head>> {
     let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY n DESC LIMIT 1");
     let last = connection.query_row(&sql, [], row).optional()?;
     Ok(match last {

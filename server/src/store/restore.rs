@@ -12,13 +12,20 @@ use std::{collections::BTreeSet, fs::File, io, path::PathBuf};
 
 use countersign_core::{
     SecretName, Timestamp,
+    audit::Finding,
     rotation::{RotationLimits, VersionState, Versions},
 };
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    ChangeError, OpenError, SecretRecord, StoreOptions, audit::Written, backup, error::Fault, open,
-    records, rows::Rows, schema, writer::Change,
+    ChangeError, OpenError, SecretRecord, StoreOptions,
+    audit::{self, Written},
+    backup,
+    error::Fault,
+    open, records,
+    rows::Rows,
+    schema,
+    writer::Change,
 };
 use crate::seal::{Keks, Seal};
 pub use present::Present;
@@ -48,6 +55,8 @@ pub struct Restoration {
     pub versions: Vec<RestoredVersion>,
     /// Secrets of the copy that do not open.
     pub corrupt: Vec<SecretName>,
+    /// What is wrong with the audit of the copy.
+    pub audit: Option<Finding>,
     /// Where the store that was there is kept; `None` if there was none, or nothing was done.
     pub kept_aside: Option<PathBuf>,
 }
@@ -149,6 +158,7 @@ pub fn restore(options: RestoreOptions) -> Result<Restoration, RestoreError> {
         present: known.present,
         versions,
         corrupt,
+        audit: audit::check_at_once(&rows).map_err(OpenError::from)?,
         kept_aside: None,
     };
     if accept {
