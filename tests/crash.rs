@@ -472,7 +472,8 @@ struct Book {
 
 /// The records of changes of secrets: others are of reads, of failures, and of what changed nothing.
 const CHANGES: &str = "SELECT method, count(*) FROM audit
-    WHERE outcome = 'OK' AND detail <> 'nothing changed' AND method NOT LIKE 'Get%' AND method <> 'CreateToken'
+    WHERE outcome = 'OK' AND detail <> 'nothing changed'
+    AND method NOT LIKE 'Get%' AND method NOT LIKE 'List%' AND method <> 'CreateToken'
     GROUP BY method";
 
 /// Looks into the database: whole, and each change with its audit row, its version row and its request row.
