@@ -7,6 +7,7 @@ pub mod calls;
 pub mod canary;
 pub mod crypto;
 pub mod deliveries;
+pub mod guarded;
 pub mod process;
 pub mod refusal;
 pub mod stopwatch;
