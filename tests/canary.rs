@@ -14,10 +14,12 @@ use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         self, BatchVerifyItem, CreateSecretRequest, Header, Identity, RotateSecretRequest,
-        SignRequest, VerifyRequest, VerifyWebhookRequest, batch_verify_item::Check,
+        SignRequest, VerifyRequest, VerifyWebhookRequest, audit_service_client::AuditServiceClient,
+        backup_service_client::BackupServiceClient, batch_verify_item::Check,
         countersign_service_client::CountersignServiceClient, explain_request::Check as Question,
         scheme_service_client::SchemeServiceClient, secret_service_client::SecretServiceClient,
-        sign_request::Input, verify_request::Proof, verify_webhook_request::Payload,
+        sign_request::Input, token_service_client::TokenServiceClient, verify_request::Proof,
+        verify_webhook_request::Payload,
     },
 };
 use prost::Message;
@@ -73,6 +75,9 @@ struct Run {
     proofs: CountersignServiceClient<Calling>,
     secrets: SecretServiceClient<Calling>,
     schemes: SchemeServiceClient<Calling>,
+    tokens: TokenServiceClient<Calling>,
+    audit: AuditServiceClient<Calling>,
+    backups: BackupServiceClient<Calling>,
     /// Imported keys by the name of their secret.
     keys: BTreeMap<&'static str, String>,
     seen: Vec<(String, Place, Vec<u8>)>,
@@ -92,7 +97,10 @@ impl Run {
             channel,
             proofs: CountersignServiceClient::new(calling.clone()),
             secrets: SecretServiceClient::new(calling.clone()),
-            schemes: SchemeServiceClient::new(calling),
+            schemes: SchemeServiceClient::new(calling.clone()),
+            tokens: TokenServiceClient::new(calling.clone()),
+            audit: AuditServiceClient::new(calling.clone()),
+            backups: BackupServiceClient::new(calling),
             keys: BTreeMap::new(),
             seen: Vec::new(),
             statuses: BTreeMap::new(),
@@ -666,6 +674,72 @@ impl Run {
     }
 }
 
+/// Credentials, the record of all that was done, and a copy of the store.
+impl Run {
+    async fn callers(&mut self) {
+        for (name, san) in [("a/bearer", ""), ("a/certificate", "dns:a.example")] {
+            let request = v1::CreateTokenRequest {
+                name: name.to_owned(),
+                grants: vec![v1::Grant {
+                    permissions: vec![v1::Permission::Verify.into()],
+                    pattern: "a/*".to_owned(),
+                }],
+                certificate_san: san.to_owned(),
+                ..Default::default()
+            };
+            let mut answered = self.tokens.create_token(request).await;
+            let text = std::mem::take(&mut answered.as_mut().unwrap().get_mut().bearer_token);
+            assert_eq!(text.is_empty(), !san.is_empty());
+            self.keep("CreateToken", Place::Anywhere, &answered);
+            self.reveal("a caller's token", &text);
+        }
+        let bad = self.canary("a refused token", Nowhere);
+        let request = v1::CreateTokenRequest {
+            name: "a/refused".to_owned(),
+            certificate_san: bad.clone(),
+            ..Default::default()
+        };
+        let answered = self.tokens.create_token(request).await;
+        assert!(answered.is_err());
+        self.keep("CreateToken", Place::Anywhere, &answered);
+        for name in ["a/bearer".to_owned(), format!("{bad}/x")] {
+            let answered = self
+                .tokens
+                .revoke_token(v1::RevokeTokenRequest { name })
+                .await;
+            self.keep("RevokeToken", Place::Anywhere, &answered);
+        }
+        let answered = self
+            .tokens
+            .list_tokens(v1::ListTokensRequest::default())
+            .await;
+        assert_eq!(answered.as_ref().unwrap().get_ref().tokens.len(), 3);
+        self.keep("ListTokens", Place::Anywhere, &answered);
+    }
+
+    async fn records(&mut self) {
+        let request = v1::ListAuditRecordsRequest {
+            page_size: 1000,
+            ..Default::default()
+        };
+        let answered = self.audit.list_audit_records(request).await;
+        assert!(answered.as_ref().unwrap().get_ref().records.len() > 50);
+        self.keep("ListAuditRecords", Place::Anywhere, &answered);
+        let request = v1::VerifyAuditChainRequest::default();
+        let answered = self.audit.verify_audit_chain(request).await;
+        assert!(answered.as_ref().unwrap().get_ref().intact);
+        self.keep("VerifyAuditChain", Place::Anywhere, &answered);
+        let answered = self.backups.create_backup(v1::CreateBackupRequest {}).await;
+        let (mut pieces, mut copy) = (answered.unwrap().into_inner(), Vec::new());
+        while let Some(piece) = pieces.message().await.unwrap() {
+            copy.extend_from_slice(&piece.data);
+        }
+        assert!(copy.len() > 100_000, "{}", copy.len());
+        self.seen
+            .push(("a backup".to_owned(), Place::Anywhere, copy));
+    }
+}
+
 /// Every rpc of the contract.
 fn rpcs() -> BTreeSet<String> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
@@ -698,6 +772,8 @@ async fn a13_a14_a16_a17_d09_no_canary_is_found_where_it_does_not_belong() {
     run.deliveries().await;
     run.identifiers().await;
     run.reads().await;
+    run.callers().await;
+    run.records().await;
     assert_eq!(
         *run.caller.called.lock().unwrap(),
         rpcs(),
