@@ -495,7 +495,7 @@ impl Run {
         let bad = self.canary("a refused identifier", Nowhere);
         let unknown = bad.to_lowercase();
         self.canaries
-            .text("an unknown name", Nowhere, unknown.clone());
+            .text("an unknown name", Kind::Name, unknown.clone());
         let escape = format!("a/{bad}\u{1b}[31m\r\n{{}}");
         for name in [&bad, &unknown, &escape] {
             let get = v1::GetSecretRequest { name: name.clone() };
@@ -724,7 +724,7 @@ impl Run {
         };
         let answered = self.audit.list_audit_records(request).await;
         assert!(answered.as_ref().unwrap().get_ref().records.len() > 50);
-        self.keep("ListAuditRecords", Place::Anywhere, &answered);
+        self.keep("ListAuditRecords", Place::Records, &answered);
         let request = v1::VerifyAuditChainRequest::default();
         let answered = self.audit.verify_audit_chain(request).await;
         assert!(answered.as_ref().unwrap().get_ref().intact);
@@ -736,7 +736,7 @@ impl Run {
         }
         assert!(copy.len() > 100_000, "{}", copy.len());
         self.seen
-            .push(("a backup".to_owned(), Place::Anywhere, copy));
+            .push(("a backup".to_owned(), Place::Records, copy));
     }
 }
 
@@ -796,7 +796,7 @@ async fn a13_a14_a16_a17_d09_no_canary_is_found_where_it_does_not_belong() {
     check_log(&log);
     let length = log.len();
     run.seen
-        .push(("the log".to_owned(), Place::Anywhere, log.into_bytes()));
+        .push(("the log".to_owned(), Place::Records, log.into_bytes()));
 
     let mut found = BTreeSet::new();
     for (name, place, bytes) in &run.seen {
@@ -823,7 +823,7 @@ fn files(site: &Site, when: &str, seen: &mut Vec<(String, Place, Vec<u8>)>) {
     for file in fs::read_dir(site.data_dir()).unwrap() {
         let path = file.unwrap().path();
         let name = format!("{} ({when})", path.display());
-        seen.push((name, Place::Anywhere, fs::read(path).unwrap()));
+        seen.push((name, Place::Records, fs::read(path).unwrap()));
     }
 }
 

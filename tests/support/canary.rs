@@ -19,17 +19,21 @@ pub enum Kind {
     Proof,
     /// An identity: in the answers to Sign, whose tokens hold it, and to Verify, which repeat what was claimed.
     Identity,
+    /// A name that was asked for and that nothing has: in the audit, which says what was asked.
+    Name,
 }
 
 /// Where a canary was looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A log, a file, a status, a command line, any other answer.
+    /// A status, a command line, any other answer.
     Anywhere,
     /// The answer to Sign.
     SignAnswer,
     /// The answer to Verify or BatchVerify.
     VerifyAnswer,
+    /// The records of the audit, and with them the log, the files of the store and a copy of it.
+    Records,
 }
 
 struct Needle {
@@ -122,6 +126,7 @@ fn may_be(kind: Kind, place: Place) -> bool {
         (kind, place),
         (Kind::Proof, Place::SignAnswer)
             | (Kind::Identity, Place::SignAnswer | Place::VerifyAnswer)
+            | (Kind::Name, Place::Records)
     )
 }
 
