@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -40,6 +43,11 @@ use tonic::{
     metadata::MetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
+};
+
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
 };
 
 mod support;
@@ -677,6 +685,7 @@ impl Run {
 /// Credentials, the record of all that was done, and a copy of the store.
 impl Run {
     async fn callers(&mut self) {
+        let mut verifier = String::new();
         for (name, san) in [("a/bearer", ""), ("a/certificate", "dns:a.example")] {
             let request = v1::CreateTokenRequest {
                 name: name.to_owned(),
@@ -691,7 +700,13 @@ impl Run {
             let text = std::mem::take(&mut answered.as_mut().unwrap().get_mut().bearer_token);
             assert_eq!(text.is_empty(), !san.is_empty());
             self.keep("CreateToken", Place::Anywhere, &answered);
-            self.reveal("a caller's token", &text);
+            if !text.is_empty() {
+                self.bearer("a caller's token", &text);
+                // It may verify and not list.
+                let code = self.list_as(&text).await;
+                assert_eq!(code, Err(tonic::Code::PermissionDenied));
+                verifier = text;
+            }
         }
         let bad = self.canary("a refused token", Nowhere);
         let request = v1::CreateTokenRequest {
@@ -709,12 +724,62 @@ impl Run {
                 .await;
             self.keep("RevokeToken", Place::Anywhere, &answered);
         }
+        let code = self.list_as(&verifier).await;
+        assert_eq!(code, Err(tonic::Code::Unauthenticated));
         let answered = self
             .tokens
             .list_tokens(v1::ListTokensRequest::default())
             .await;
         assert_eq!(answered.as_ref().unwrap().get_ref().tokens.len(), 3);
         self.keep("ListTokens", Place::Anywhere, &answered);
+    }
+
+    /// What proves that somebody has a token is its text, with and without its public id.
+    fn bearer(&mut self, label: &str, token: &str) {
+        self.canaries.text(label, Nowhere, token);
+        let secret = token.splitn(3, '_').last().unwrap();
+        self.canaries.text(label, Nowhere, secret);
+        let bytes = URL_SAFE_NO_PAD.decode(secret).unwrap();
+        assert_eq!(bytes.len(), 32);
+        self.canaries.bytes(label, &bytes);
+    }
+
+    /// Lists secrets as whoever has this token.
+    async fn list_as(&mut self, token: &str) -> Result<(), tonic::Code> {
+        let caller = Caller {
+            tokens: vec![token.to_owned()],
+            ..self.caller.clone()
+        };
+        let calling = InterceptedService::new(self.channel.clone(), caller);
+        let mut secrets = SecretServiceClient::new(calling);
+        let answered = secrets
+            .list_secrets(v1::ListSecretsRequest::default())
+            .await;
+        self.keep("ListSecrets", Place::Anywhere, &answered);
+        answered.map(|_| ()).map_err(|status| status.code())
+    }
+
+    /// What reflection tells of the contract.
+    async fn reflection(&mut self) {
+        let asked = ["countersign.v1.SecretService", "countersign.v1.Secret", "*"];
+        let requests = asked.map(|symbol| ServerReflectionRequest {
+            message_request: Some(match symbol {
+                "*" => MessageRequest::ListServices(String::new()),
+                symbol => MessageRequest::FileContainingSymbol(symbol.to_owned()),
+            }),
+            ..ServerReflectionRequest::default()
+        });
+        let mut client = ServerReflectionClient::new(self.channel.clone());
+        let answered = client
+            .server_reflection_info(tokio_stream::iter(requests))
+            .await;
+        let mut answers = answered.unwrap().into_inner();
+        while let Some(answer) = answers.message().await.unwrap() {
+            let bytes = answer.encode_to_vec();
+            assert!(bytes.len() > 20);
+            self.seen
+                .push(("reflection".to_owned(), Place::Anywhere, bytes));
+        }
     }
 
     async fn records(&mut self) {
@@ -757,10 +822,10 @@ fn rpcs() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a13_a14_a16_a17_d09_no_canary_is_found_where_it_does_not_belong() {
-    let site = Site::with("log.level = \"trace\"\nlimits.use_flush = \"1s\"\n");
+    let site = Site::with("log.level = \"trace\"\nlimits.use_flush = \"1s\"\nreflection = true\n");
     let mut running = site.serve().await;
     let mut run = Run::new(running.channel().await, &site.token);
-    run.canaries.text("the bearer token", Nowhere, &site.token);
+    run.bearer("the first token", &site.token);
     run.canaries
         .text("the key-encryption key", Nowhere, &site.kek);
     run.canaries
@@ -774,6 +839,7 @@ async fn a13_a14_a16_a17_d09_no_canary_is_found_where_it_does_not_belong() {
     run.reads().await;
     run.callers().await;
     run.records().await;
+    run.reflection().await;
     assert_eq!(
         *run.caller.called.lock().unwrap(),
         rpcs(),
@@ -856,6 +922,30 @@ async fn a_server_that_crashes_leaves_no_core_dump() {
     let (status, _) = running.wait(PATIENCE).await;
     assert_eq!(status.signal(), Some(6));
     assert!(!status.core_dumped());
+}
+
+/// A key that is given in the environment is not there any more once the server serves.
+#[tokio::test]
+async fn a21_the_key_is_erased_from_the_environment() {
+    let site = Site::new();
+    let text = site.configuration();
+    let lines = text.lines().filter(|line| !line.starts_with("key_enc"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    site.write("countersign.toml", &text, 0o644);
+    let mut running = site.spawn_with(&[("COUNTERSIGN_KEK", &site.kek)]);
+    running.until_logged();
+    running.until_serving().await;
+    let mut canaries = Canaries::default();
+    canaries.text("the key-encryption key", Nowhere, &site.kek);
+    for name in ["environ", "cmdline"] {
+        // Who has no privileges may not even read it.
+        let bytes = fs::read(format!("/proc/{}/{name}", running.pid())).unwrap_or_default();
+        let found = canaries.found(name, Place::Anywhere, &bytes);
+        assert!(found.is_empty(), "{found:?}");
+    }
+    assert!(site.log().contains("COUNTERSIGN_KEK was erased"));
+    running.signal("TERM");
+    assert!(running.wait(PATIENCE).await.0.success());
 }
 
 #[test]

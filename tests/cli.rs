@@ -376,7 +376,7 @@ fn the_key_in_the_environment_is_warned_of_once() {
     serve.env("COUNTERSIGN_KEK", &site.kek);
     let mut running = Running::spawn(serve, &site.path("log"));
     running.until_logged();
-    let warnings = site.log().matches("COUNTERSIGN_KEK stays").count();
+    let warnings = site.log().matches("COUNTERSIGN_KEK was erased").count();
     assert_eq!(warnings, 1, "{}", site.log());
 }
 

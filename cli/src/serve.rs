@@ -1,5 +1,8 @@
 //! `serve` and `config check`: a server for real use.
 
+#[cfg(unix)]
+mod environment;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -60,6 +63,8 @@ impl SettingsArgs {
 }
 
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    #[cfg(unix)]
+    environment::clear_of_the_key();
     let config = args.settings.load()?;
     telemetry::init(&config.log);
     core_dump::forbid();

@@ -25,7 +25,9 @@ pub use limits::Limits;
 pub use source::{KEYS, environment_variable, parse_duration};
 
 use crate::KekId;
-use files::{make_key_file, read_certificate, read_key_file, read_key_text, read_private_key};
+use files::{
+    make_key_file, read_certificate, read_key_file, read_key_text, read_piped_key, read_private_key,
+};
 use source::Source;
 
 /// Where the service listens unless told otherwise.
@@ -36,6 +38,8 @@ pub const DEFAULT_DATA_DIR: &str = "/var/lib/countersign";
 pub const DEFAULT_LOG_LEVEL: &str = "info";
 /// The environment variable that may hold the key-encryption key.
 pub const KEK_VARIABLE: &str = "COUNTERSIGN_KEK";
+/// What stands in that variable when the key comes on standard input instead: `serve` moves it there.
+pub const KEK_PIPED: &str = "(piped)";
 
 /// The settings of a server, complete and checked.
 #[derive(Debug)]
@@ -345,6 +349,13 @@ fn key_encryption_key(
             )
         }
         (Some(path), None) => source.keep(KEY, read_key_file(&path)),
+        (None, Some(text)) if *text == KEK_PIPED => {
+            warnings.push(format!(
+                "{KEK_VARIABLE} was erased from the environment of this process, but stays readable to whoever sets \
+                 it: move the key to a file with mode 0600 and set {KEY}"
+            ));
+            source.keep(KEK_VARIABLE, read_piped_key())
+        }
         (None, Some(text)) => {
             warnings.push(format!(
                 "{KEK_VARIABLE} stays readable in the environment of this process as long as it runs: \

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, IsTerminal, Read, Write},
     path::Path,
 };
 
@@ -31,6 +31,28 @@ pub(super) fn read_key_text(text: Zeroizing<String>) -> Result<SecretBox<[u8; 32
         Ok(()) => Ok(key),
         Err(_) => Err(wrong("is not a key of 64 hex characters", MAKE_KEY)),
     }
+}
+
+/// Reads a key-encryption key from standard input, past the buffer that the process keeps for it.
+pub(super) fn read_piped_key() -> Result<SecretBox<[u8; 32]>, ConfigError> {
+    let mut text = Zeroizing::new(String::new());
+    let read = match io::stdin().is_terminal() {
+        true => Ok(0),
+        false => piped().and_then(|input| input.take(MAX_FILE_BYTES).read_to_string(&mut text)),
+    };
+    read.map_err(|error| unreadable(&error, MAKE_KEY))?;
+    read_key_text(text)
+}
+
+#[cfg(unix)]
+fn piped() -> io::Result<impl Read> {
+    use std::os::fd::AsFd;
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(not(unix))]
+fn piped() -> io::Result<impl Read> {
+    Ok(io::stdin())
 }
 
 /// Reads the certificate chain of the listener.
