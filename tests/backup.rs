@@ -234,7 +234,19 @@ async fn outdated() -> Site {
     }
     let rotation = support::rotation("acme/grace", 86_400);
     client.rotate_secret(rotation).await.unwrap();
+    for name in ["ops/stays", "ops/goes"] {
+        let new = v1::CreateTokenRequest {
+            name: name.to_owned(),
+            grants: vec![v1::Grant {
+                permissions: vec![v1::Permission::Verify.into()],
+                pattern: "acme/*".to_owned(),
+            }],
+            ..Default::default()
+        };
+        client.create_token(new).await.unwrap();
+    }
     back_up(&site, &running);
+    client.revoke_token("ops/goes").await.unwrap();
     let emergency = support::emergency("acme/ended");
     client.rotate_secret(emergency).await.unwrap();
     client.delete_secret("acme/gone", true).await.unwrap();
@@ -259,6 +271,9 @@ async fn f31_without_accept_a_restore_lists_what_would_be_live_and_changes_nothi
         let line = line(&said, secret, version);
         assert!(line.trim_end().ends_with(words), "{secret}: {said}");
     }
+    let token = |name: &str| said.lines().find(|line| line.contains(name)).unwrap();
+    assert!(token("ops/stays").trim_end().ends_with("valid"), "{said}");
+    assert!(token("ops/goes").contains("was revoked since"), "{said}");
     assert!(said.contains("changes that the copy lacks"), "{said}");
     assert!(said.contains("repeat it with --accept"), "{said}");
     let names = |listing: &[(String, u64)]| -> Vec<String> {
@@ -292,13 +307,18 @@ async fn f31_what_has_ended_stays_ended_and_the_old_store_is_kept() {
     assert_eq!(states(&client, "acme/gone").await, [Revoked]);
     assert_eq!(states(&client, "acme/same").await, [Active]);
     assert!(client.get_secret("acme/new").await.is_err());
+    let tokens = client.list_tokens().await.unwrap();
+    let revoked = |name: &str| {
+        let token = tokens.iter().find(|token| token.name == name);
+        token.unwrap().revoke_time.is_some()
+    };
+    assert!(revoked("ops/goes") && !revoked("ops/stays"));
     // A secret without a version that is live is repaired by a rotation.
     let rotation = support::rotation("acme/ended", 60);
     client.rotate_secret(rotation).await.unwrap();
     running.kill();
     let database = rusqlite::Connection::open(site.database()).unwrap();
-    let audit =
-        "SELECT count(*) FROM audit WHERE method = 'Restore' AND detail LIKE '%versions ended: 3'";
+    let audit = "SELECT count(*) FROM audit WHERE method = 'Restore' AND detail LIKE '%versions ended: 3; tokens revoked: 1'";
     let written: u32 = database.query_row(audit, [], |row| row.get(0)).unwrap();
     assert_eq!(written, 1);
     // The store that was there opens under its old name.

@@ -133,6 +133,8 @@ fn store_of(config: Config) -> StoreOptions {
             max_live: config.limits.max_live_versions,
             max_grace: config.limits.max_grace,
         },
+        trust_clock: true,
+        ballast_bytes: 0,
         queue: 1,
     }
 }
@@ -153,6 +155,17 @@ fn tell(done: &Restoration, accepted: bool, out: &mut dyn Write) -> anyhow::Resu
         "{}",
         render::table(["secret", "version", "in the copy", "restored"], rows)
     )?;
+    let rows = done.tokens.iter().map(|token| {
+        let fate = match token.is_revoked {
+            true => "revoked: was revoked since",
+            false => "valid",
+        };
+        [token.id.clone(), token.name.to_string(), fate.to_owned()]
+    });
+    if !done.tokens.is_empty() {
+        let table = render::table(["token", "name", "restored"], rows);
+        writeln!(out, "\n{table}\n")?;
+    }
     for name in &done.corrupt {
         writeln!(out, "{name} is damaged in the copy and will not serve.")?;
     }
@@ -187,9 +200,9 @@ fn age(done: &Restoration) -> String {
 
 fn present(present: Present) -> String {
     match present {
-        Present::Absent => "No store is there now: what was ended since the copy is not known. Check each version.".to_owned(),
-        Present::Unreadable => "The store that is there cannot be read: what was ended since the copy is not known. Check each version.".to_owned(),
-        Present::Another => "The store that is there is another one: what was ended since the copy is not known. Check each version.".to_owned(),
+        Present::Absent => "No store is there now: what was ended since the copy is not known. Check each version and token.".to_owned(),
+        Present::Unreadable => "The store that is there cannot be read: what was ended since the copy is not known. Check each version and token.".to_owned(),
+        Present::Another => "The store that is there is another one: what was ended since the copy is not known. Check each version and token.".to_owned(),
         Present::Same { later_changes } => format!(
             "The store that is there has {later_changes} changes that the copy lacks; what it ended stays ended, the rest is lost."
         ),

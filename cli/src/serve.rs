@@ -25,6 +25,9 @@ key-encryption key, and with 69 if the port, the data directory or its disk cann
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
+    /// The clock of this machine is right, although the store has seen a later time
+    #[arg(long)]
+    trust_clock: bool,
 }
 
 /// Where the settings come from: default < file < environment < flag.
@@ -65,7 +68,8 @@ impl SettingsArgs {
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     #[cfg(unix)]
     environment::clear_of_the_key();
-    let config = args.settings.load()?;
+    let mut config = args.settings.load()?;
+    config.trust_clock = args.trust_clock;
     telemetry::init(&config.log);
     core_dump::forbid();
     let mut signals = Signals::new()?;

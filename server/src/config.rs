@@ -57,6 +57,8 @@ pub struct Config {
     pub key_encryption_key: SecretBox<[u8; 32]>,
     /// The key that it replaces, while the store is being brought under it.
     pub previous_key_encryption_key: Option<SecretBox<[u8; 32]>>,
+    /// Whether the clock is right although the store has seen a later time; said once, by a flag.
+    pub trust_clock: bool,
     /// Every limit.
     pub limits: Limits,
     /// How to log.
@@ -200,7 +202,12 @@ impl Config {
             open: true,
             key_encryption_key: key,
             previous_key_encryption_key: None,
-            limits: Limits::DEFAULT.without_rates(),
+            trust_clock: false,
+            // Nobody depends on a dev store when its disk is full.
+            limits: Limits {
+                ballast_bytes: 0,
+                ..Limits::DEFAULT.without_rates()
+            },
             log: Log {
                 format: LogFormat::Human,
                 level: "warn".to_owned(),
@@ -234,6 +241,7 @@ impl Config {
                 open: false,
                 key_encryption_key,
                 previous_key_encryption_key,
+                trust_clock: false,
                 limits,
                 log,
                 reflection,

@@ -258,6 +258,9 @@ fn options(config: Config, clock: &Clock) -> StoreOptions {
             max_live: config.limits.max_live_versions,
             max_grace: config.limits.max_grace,
         },
+        trust_clock: config.trust_clock,
+        // Widening: usize has at most 64 bits.
+        ballast_bytes: config.limits.ballast_bytes as u64,
         queue: CHANGE_QUEUE,
     }
 }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod backup;
+mod ballast;
 mod binding;
 mod data_keys;
 mod error;
@@ -22,6 +23,7 @@ mod schemes;
 #[cfg(test)]
 mod tests;
 mod text;
+mod time_mark;
 mod tokens;
 mod upkeep;
 mod writer;
@@ -41,6 +43,7 @@ use countersign_core::{
     SecretName,
     audit::{Finding, Head},
     explain::KeyText,
+    rotation::Ending,
 };
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -54,11 +57,14 @@ pub use self::{
         Published, Recorded, RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord,
         UseTimes, VersionRecord,
     },
-    restore::{Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredVersion, restore},
+    restore::{
+        Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredToken, RestoredVersion,
+        restore,
+    },
 };
 use self::{
     requests::Asked,
-    writer::{Message, Writer},
+    writer::{Change, Message, Writer},
 };
 use crate::seal::{Domain, KekId, Seal};
 
@@ -135,8 +141,8 @@ impl Store {
         &self,
         caller: Caller,
         request: RequestId,
-        new: NewSecret,
-        encode: impl FnOnce(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
+        mut new: NewSecret,
+        encode: impl Fn(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
     ) -> Result<Zeroizing<Vec<u8>>, ChangeError> {
         let asked = Asked {
             caller,
@@ -144,9 +150,11 @@ impl Store {
             method: "CreateSecret",
             validate_only: false,
         };
-        let encode = Box::new(encode);
-        self.submit(move |writer| writer.change(|change| keys::create(change, &asked, new, encode)))
-            .await
+        let encode: keys::Encode = Box::new(encode);
+        self.submit(move |writer| {
+            writer.change(|change| keys::create(change, &asked, &mut new, &encode))
+        })
+        .await
     }
 
     /// Adds a version with a new key and ends the older ones as the rotation says. With `validate_only`, everything
@@ -159,8 +167,8 @@ impl Store {
         &self,
         caller: Caller,
         request: RequestId,
-        rotation: Rotate,
-        encode: impl FnOnce(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
+        mut rotation: Rotate,
+        encode: impl Fn(&Outcome<'_>) -> Zeroizing<Vec<u8>> + Send + 'static,
     ) -> Result<Zeroizing<Vec<u8>>, ChangeError> {
         let asked = Asked {
             caller,
@@ -168,9 +176,14 @@ impl Store {
             method: "RotateSecret",
             validate_only: rotation.validate_only,
         };
-        let encode = Box::new(encode);
+        let encode: keys::Encode = Box::new(encode);
         self.submit(move |writer| {
-            writer.change(|change| keys::rotate(change, &asked, rotation, encode))
+            let is_urgent = rotation.ending == Ending::Emergency;
+            let work = |change: &Change<'_>| keys::rotate(change, &asked, &mut rotation, &encode);
+            match is_urgent {
+                true => writer.urgent_change(work),
+                false => writer.change(work),
+            }
         })
         .await
     }
@@ -214,7 +227,7 @@ impl Store {
         force: bool,
     ) -> Result<Arc<SecretRecord>, ChangeError> {
         self.submit(move |writer| {
-            writer.change(|change| {
+            writer.urgent_change(|change| {
                 let now = change.rows.now;
                 lives::step(
                     change,
@@ -264,7 +277,7 @@ impl Store {
         force: bool,
     ) -> Result<(), ChangeError> {
         self.submit(move |writer| {
-            writer.change(|change| lives::delete(change, &caller, &name, force))?;
+            writer.urgent_change(|change| lives::delete(change, &caller, &name, force))?;
             writer.truncate_log();
             Ok(())
         })
@@ -316,8 +329,10 @@ impl Store {
         caller: Caller,
         id: String,
     ) -> Result<Arc<TokenRecord>, ChangeError> {
-        self.submit(move |writer| writer.change(|change| tokens::revoke(change, &caller, &id)))
-            .await
+        self.submit(move |writer| {
+            writer.urgent_change(|change| tokens::revoke(change, &caller, &id))
+        })
+        .await
     }
 
     /// A token by its id, or the newest of a name.

@@ -360,6 +360,11 @@ impl Running {
         }
     }
 
+    /// Ends its standard input, if the command was given one.
+    pub fn close_stdin(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Whether it has ended by now.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

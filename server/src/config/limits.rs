@@ -67,6 +67,8 @@ pub struct Limits {
     pub max_concurrent_explains: usize,
     /// How often the times of last use are written to the store.
     pub use_flush: Duration,
+    /// Bytes of the disk that are held back for changes that end a key, for the day when the disk is full; up to 1 GiB.
+    pub ballast_bytes: usize,
 }
 
 impl Limits {
@@ -97,6 +99,7 @@ impl Limits {
         max_secrets_per_namespace: 100_000,
         max_schemes: 1000,
         use_flush: Duration::from_secs(60),
+        ballast_bytes: 8 * MIB,
     };
 
     pub(super) fn read(source: &mut Source) -> Self {
@@ -160,6 +163,11 @@ impl Limits {
                 "limits.max_secrets_per_namespace",
                 default.max_secrets_per_namespace,
                 1..=10_000_000,
+            ),
+            ballast_bytes: size(
+                "limits.ballast_bytes",
+                default.ballast_bytes,
+                0..=1024 * MIB,
             ),
             ..default
         };

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 35] = [
     "listen",
     "data_dir",
     "reflection",
@@ -52,6 +52,7 @@ pub const KEYS: [&str; 34] = [
     "limits.explain_per_minute",
     "limits.max_concurrent_explains",
     "limits.use_flush",
+    "limits.ballast_bytes",
 ];
 
 /// The environment variable that sets a key.

@@ -71,6 +71,8 @@ impl Bench {
             previous_kek: None,
             clock: Clock::manual(Timestamp::from_unix_secs(1_800_000_000)),
             limits: RotationLimits::default(),
+            trust_clock: false,
+            ballast_bytes: 0,
             queue: 64,
         };
         let store = Store::open(options, |_| {}).unwrap().store;

@@ -191,6 +191,7 @@ pub(super) async fn check(
                     connection,
                     seal: &seal,
                     now,
+                    graces_hold: true,
                 };
                 page(&rows, from)
             })

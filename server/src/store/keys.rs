@@ -15,13 +15,13 @@ use super::{
 use crate::seal::{DataKey, Kind, Place};
 
 /// Builds the answer to keep and to send.
-pub(super) type Encode = Box<dyn FnOnce(&Outcome<'_>) -> Answer + Send>;
+pub(super) type Encode = Box<dyn Fn(&Outcome<'_>) -> Answer + Send>;
 
 pub(super) fn create(
     change: &Change<'_>,
     asked: &Asked,
-    mut new: NewSecret,
-    encode: Encode,
+    new: &mut NewSecret,
+    encode: &Encode,
 ) -> Result<Done<Answer>, Fault> {
     if let Some(answer) = change.answered(asked)? {
         return Ok(Done::RollBack(answer));
@@ -33,9 +33,9 @@ pub(super) fn create(
     if matches!(rows.named(&new.name)?, Named::Secret(_)) {
         return Err(ChangeError::NameTaken.into());
     }
-    rows.check_quota(&new)?;
+    rows.check_quota(new)?;
     rows.check_reuse(&new.name, &mut new.key)?;
-    let secret_id = rows.insert_secret(&new, change.n)?;
+    let secret_id = rows.insert_secret(new, change.n)?;
     let data_key = rows.new_data_key(secret_id)?;
     let versions = Versions::first(rows.now);
     for life in &versions {
@@ -55,8 +55,8 @@ pub(super) fn create(
 pub(super) fn rotate(
     change: &Change<'_>,
     asked: &Asked,
-    mut rotation: Rotate,
-    encode: Encode,
+    rotation: &mut Rotate,
+    encode: &Encode,
 ) -> Result<Done<Answer>, Fault> {
     if let Some(answer) = change.answered(asked)? {
         return Ok(Done::RollBack(answer));
@@ -71,7 +71,7 @@ pub(super) fn rotate(
         ending,
         expected_version,
         ..
-    } = rotation;
+    } = *rotation;
     let after = before.rotate(ending, expected_version, change.limits, rows.now)?;
     rows.check_reuse(&rotation.name, &mut rotation.key)?;
     rows.write_lives(secret.id, &before, &after)?;
@@ -110,7 +110,7 @@ impl Change<'_> {
         asked: &Asked,
         id: i64,
         (key, how): (&NewKey, String),
-        encode: Encode,
+        encode: &Encode,
     ) -> Result<Done<Answer>, Fault> {
         let record = self.rows.record(id)?;
         let newest = record.versions.last().ok_or(ChangeError::Corrupt)?;

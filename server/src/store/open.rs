@@ -12,8 +12,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     OpenError, Published, SchemeRecord, SecretRecord, TokenRecord, audit, backup,
+    ballast::Ballast,
     rows::Rows,
     schema, schemes,
+    time_mark::TimeMark,
     writer::{Settled, Writer},
 };
 use crate::{
@@ -54,6 +56,10 @@ pub struct StoreOptions {
     pub clock: Clock,
     /// The bounds of rotations.
     pub limits: RotationLimits,
+    /// Whether the clock is right although the store has seen a later time.
+    pub trust_clock: bool,
+    /// As many bytes of the disk are held back for changes that end a key.
+    pub ballast_bytes: u64,
     /// At most this many changes wait for the writer; at least one may.
     pub queue: usize,
 }
@@ -87,12 +93,15 @@ pub(super) fn open(
     let seal = Arc::new(schema::prepare(&mut connection, &keks)?);
     drop(keks);
     check(&connection)?;
+    let now = options.clock.now();
+    let time_mark = TimeMark::read(&connection, now, options.trust_clock)?;
     // Outside of a transaction every query would look at the file anew.
     let transaction = connection.transaction()?;
     let rows = Rows {
         connection: &transaction,
         seal: &seal,
-        now: options.clock.now(),
+        now,
+        graces_hold: time_mark.graces_hold(),
     };
     audit::look(&rows)?;
     let schemes = schemes::load(&rows)?;
@@ -103,10 +112,15 @@ pub(super) fn open(
         seal,
         clock: options.clock,
         limits: options.limits,
+        ballast: Ballast::new(&options.data_dir, options.ballast_bytes),
         data_dir: options.data_dir,
     };
+    settled.ballast.keep();
+    let mut writer = Writer::new(connection, settled, publish, time_mark, lock);
+    // A step of the schema, or the life before, may have left a long one.
+    writer.truncate_log();
     Ok(Loaded {
-        writer: Writer::new(connection, settled, publish, lock),
+        writer,
         schemes,
         records,
         corrupt,

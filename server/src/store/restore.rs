@@ -18,7 +18,7 @@ use countersign_core::{
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    ChangeError, OpenError, SecretRecord, StoreOptions,
+    ChangeError, OpenError, SecretRecord, StoreOptions, TokenRecord,
     audit::{self, Written},
     backup,
     error::Fault,
@@ -53,6 +53,8 @@ pub struct Restoration {
     pub present: Present,
     /// Every version that is live in the copy.
     pub versions: Vec<RestoredVersion>,
+    /// Every token that is valid in the copy.
+    pub tokens: Vec<RestoredToken>,
     /// Secrets of the copy that do not open.
     pub corrupt: Vec<SecretName>,
     /// What is wrong with the audit of the copy.
@@ -72,6 +74,17 @@ pub struct RestoredVersion {
     pub state: VersionState,
     /// What becomes of it.
     pub fate: Fate,
+}
+
+/// A token that is valid in the copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredToken {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: SecretName,
+    /// Whether it is revoked because the store that is there has revoked it.
+    pub is_revoked: bool,
 }
 
 /// What becomes of a version that is live in the copy.
@@ -148,15 +161,18 @@ pub fn restore(options: RestoreOptions) -> Result<Restoration, RestoreError> {
         connection: &connection,
         seal: &seal,
         now,
+        graces_hold: true,
     };
     let mut known = Known::of(&store.data_dir, &rows)?;
     let copy_time = backup::copy_time(&connection).map_err(OpenError::from)?;
     let (records, corrupt) = open::load(&rows)?;
     let versions = fates(&records, &known, &keep, now)?;
+    let tokens = tokens(&rows, &known)?;
     let mut restoration = Restoration {
         copy_time,
         present: known.present,
         versions,
+        tokens,
         corrupt,
         audit: audit::check_at_once(&rows).map_err(OpenError::from)?,
         kept_aside: None,
@@ -181,6 +197,19 @@ fn fetch(copy: &std::path::Path, scratch: &backup::Scratch) -> Result<(), Restor
     let written = to.and_then(|mut to| io::copy(&mut from, &mut to));
     written.map_err(OpenError::from)?;
     Ok(())
+}
+
+/// What becomes of every token that is valid in the copy.
+fn tokens(rows: &Rows<'_>, known: &Known) -> Result<Vec<RestoredToken>, OpenError> {
+    let tokens = rows.tokens()?.into_iter();
+    let valid = tokens.filter(|token| token.is_valid(rows.now));
+    Ok(valid
+        .map(|token| RestoredToken {
+            is_revoked: known.has_revoked(&token.id),
+            id: token.id,
+            name: token.name,
+        })
+        .collect())
 }
 
 /// What becomes of every version that is live in the copy.
@@ -241,6 +270,7 @@ fn accept_copy(
         connection: &transaction,
         seal,
         now,
+        graces_hold: true,
     };
     let limits = RotationLimits::default();
     let change = Change::begin(rows, &limits)?;
@@ -253,6 +283,15 @@ fn accept_copy(
             ended += numbers.len();
         }
     }
+    let mut revoked = 0;
+    for token in restoration.tokens.iter().filter(|token| token.is_revoked) {
+        let record = TokenRecord {
+            revoke_time: Some(now),
+            ..rows.find_token(&token.id)?
+        };
+        rows.write_token(&record)?;
+        revoked += 1;
+    }
     let when = restoration.copy_time.map_or_else(
         || "an unknown time".to_owned(),
         |time| format!("{} s", time.unix_millis() / 1000),
@@ -262,7 +301,7 @@ fn accept_copy(
         rpc_id: "offline".to_owned(),
         recorded: records::Recorded::default(),
     };
-    let detail = format!("copy of {when}; versions ended: {ended}");
+    let detail = format!("copy of {when}; versions ended: {ended}; tokens revoked: {revoked}");
     change.audit(&caller, "Restore", "", None, &detail)?;
     let written = change.written.take();
     backup::unmark(&transaction)?;

@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ChangeError, NewKey, NewSecret, SecretRecord, Settings, VersionRecord, error::Fault, text::Word,
+    ChangeError, NewKey, NewSecret, SecretRecord, Settings, VersionRecord, error::Fault,
+    text::Word, time_mark,
 };
 use crate::{
     failpoint::failpoint,
@@ -27,6 +28,8 @@ pub(super) struct Rows<'a> {
     pub(super) connection: &'a Connection,
     pub(super) seal: &'a Seal,
     pub(super) now: Timestamp,
+    /// Whether a version is accepted for its grace.
+    pub(super) graces_hold: bool,
 }
 
 /// What a name stands for.
@@ -71,7 +74,7 @@ impl Rows<'_> {
         let data_key = self.data_key(id)?;
         for index in 0..record.versions.len() {
             let life = &record.versions[index].life;
-            if life.state.verifies(self.now) {
+            if life.state.verifies(self.now) && time_mark::holds(self, life.state) {
                 let key = self.key(&data_key, &record, life.number)?;
                 record.versions[index].key = Some(key);
             }

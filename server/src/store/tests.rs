@@ -3,6 +3,7 @@
 mod at_rest;
 mod audit;
 mod changes;
+mod clock;
 mod envelope;
 mod failures;
 mod opening;
@@ -131,6 +132,8 @@ fn options(dir: &Path, clock: &Clock) -> StoreOptions {
         previous_kek: None,
         clock: clock.clone(),
         limits: RotationLimits::default(),
+        trust_clock: false,
+        ballast_bytes: 0,
         queue: 256,
     }
 }

@@ -157,7 +157,7 @@ impl Rows<'_> {
         }
     }
 
-    fn write_token(&self, record: &TokenRecord) -> Result<(), Fault> {
+    pub(super) fn write_token(&self, record: &TokenRecord) -> Result<(), Fault> {
         let sql = "INSERT OR REPLACE INTO tokens
                        (id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

@@ -11,6 +11,7 @@ use super::{
     error::Fault,
     requests::ANSWER_LIFE,
     rows::Rows,
+    time_mark,
     writer::{Done, Writer},
 };
 
@@ -38,7 +39,8 @@ pub(super) fn sweep(writer: &mut Writer) -> Result<(), ChangeError> {
     if erased {
         writer.truncate_log();
     }
-    Ok(())
+    writer.ballast().keep();
+    time_mark::keep(writer)
 }
 
 fn ended(rows: &Rows<'_>) -> Result<Vec<i64>, Fault> {

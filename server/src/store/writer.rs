@@ -17,8 +17,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     ChangeError, Published,
     audit::Written,
+    ballast::Ballast,
     error::{DriverFault, Fault},
     rows::Rows,
+    time_mark::{self, TimeMark},
 };
 use crate::{Clock, failpoint::failpoint, seal::Seal};
 
@@ -37,6 +39,7 @@ pub(super) struct Settled {
     pub(super) clock: Clock,
     pub(super) limits: RotationLimits,
     pub(super) data_dir: PathBuf,
+    pub(super) ballast: Ballast,
 }
 
 /// A numbered transaction that is open.
@@ -63,6 +66,7 @@ pub(super) struct Writer {
     /// Set by a disk error: the file is not trusted again before the store is opened anew.
     broken: bool,
     publishing: bool,
+    time_mark: TimeMark,
     _lock: File,
 }
 
@@ -71,6 +75,7 @@ impl Writer {
         connection: Connection,
         settled: Settled,
         publish: Box<dyn FnMut(Published) + Send>,
+        time_mark: TimeMark,
         lock: File,
     ) -> Self {
         Self {
@@ -79,6 +84,7 @@ impl Writer {
             publish,
             broken: false,
             publishing: false,
+            time_mark,
             _lock: lock,
         }
     }
@@ -89,6 +95,14 @@ impl Writer {
 
     pub(super) fn data_dir(&self) -> &Path {
         &self.settled.data_dir
+    }
+
+    pub(super) fn ballast(&self) -> &Ballast {
+        &self.settled.ballast
+    }
+
+    pub(super) fn time_mark(&mut self) -> &mut TimeMark {
+        &mut self.time_mark
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -119,8 +133,10 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&Change<'_>) -> Result<Done<T>, Fault>,
     ) -> Result<T, ChangeError> {
-        let (answer, written) = self.transact(|rows, limits| {
+        let mark = self.time_mark;
+        let changed = self.transact(|rows, limits| {
             let change = Change::begin(rows, limits)?;
+            time_mark::write(rows.connection, mark.at(rows.now))?;
             match (work(&change)?, change.written.into_inner()) {
                 (Done::RollBack(answer), _) => Ok(Done::RollBack((answer, None))),
                 (Done::Commit { answer, publish }, Some(written)) => Ok(Done::Commit {
@@ -132,11 +148,32 @@ impl Writer {
                     Err(ChangeError::Unavailable.into())
                 }
             }
-        })?;
+        });
+        if changed.as_ref().err() == Some(&ChangeError::DiskFull) {
+            // What the log holds is in the database then, and its room is there for the next change.
+            self.truncate_log();
+        }
+        let (answer, written) = changed?;
         if let Some(written) = written {
             written.committed();
         }
         Ok(answer)
+    }
+
+    /// Runs a change that ends a key. If the disk is full, the ballast makes room for it.
+    pub(super) fn urgent_change<T>(
+        &mut self,
+        mut work: impl FnMut(&Change<'_>) -> Result<Done<T>, Fault>,
+    ) -> Result<T, ChangeError> {
+        match self.change(&mut work) {
+            Err(ChangeError::DiskFull) => {
+                // Without a ballast there may still be what the log gave back.
+                self.settled.ballast.release();
+                self.truncate_log();
+                self.change(work)
+            }
+            result => result,
+        }
     }
 
     /// Runs upkeep, which is no change: it takes no number and leaves no audit row.
@@ -193,6 +230,7 @@ impl Writer {
             connection: &transaction,
             seal: &self.settled.seal,
             now: self.settled.clock.now(),
+            graces_hold: self.time_mark.graces_hold(),
         };
         match work(rows, &self.settled.limits)? {
             Done::Commit { answer, publish } => {

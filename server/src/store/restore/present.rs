@@ -1,6 +1,9 @@
 //! What the store that is there knows and the copy does not: which versions ended since.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -39,6 +42,7 @@ pub(super) enum Since {
 pub(super) struct Known {
     pub(super) present: Present,
     ended: HashMap<(i64, u32), Since>,
+    revoked_tokens: HashSet<String>,
     connection: Option<Connection>,
 }
 
@@ -49,6 +53,7 @@ impl Known {
         let mut known = Self {
             present: Present::Absent,
             ended: HashMap::new(),
+            revoked_tokens: HashSet::new(),
             connection: None,
         };
         let length = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -61,6 +66,7 @@ impl Known {
             Err(_) => {
                 known.present = Present::Unreadable;
                 known.ended.clear();
+                known.revoked_tokens.clear();
             }
         }
         Ok(known)
@@ -69,6 +75,10 @@ impl Known {
     pub(super) fn since(&self, secret_id: i64, number: u32) -> Since {
         let since = self.ended.get(&(secret_id, number));
         since.copied().unwrap_or(Since::Nothing)
+    }
+
+    pub(super) fn has_revoked(&self, token: &str) -> bool {
+        self.revoked_tokens.contains(token)
     }
 
     /// Closes it, so that nothing of it is left in a log beside it.
@@ -100,10 +110,24 @@ impl Known {
             Ok(((row.get(0)?, row.get(1)?), since))
         })?;
         self.ended = rows.collect::<rusqlite::Result<_>>()?;
+        self.revoked_tokens = revoked_tokens(connection)?;
         Ok(Present::Same {
             later_changes: later.saturating_sub(copied),
         })
     }
+}
+
+/// The ids of tokens that were revoked; a store of before there were tokens has none.
+fn revoked_tokens(connection: &Connection) -> Result<HashSet<String>, OpenError> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'tokens'";
+    let tables: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(HashSet::new());
+    }
+    let sql = "SELECT id FROM tokens WHERE revoke_time IS NOT NULL";
+    let mut statement = connection.prepare(sql)?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 fn deployment(connection: &Connection) -> Result<Option<Vec<u8>>, OpenError> {

@@ -295,6 +295,7 @@ fn write_legacy_tag(database: &Connection, seal: &crate::seal::Seal) {
         connection: database,
         seal,
         now: START,
+        graces_hold: true,
     };
     rows.bind(1).unwrap();
 }

@@ -113,3 +113,31 @@ async fn f08_after_a_disk_error_nothing_is_written_until_the_store_is_opened_ane
     let bench = bench.reopened();
     rotate(&bench, 2, Ending::Grace(DAY)).await.unwrap();
 }
+
+#[tokio::test]
+async fn f07_the_ballast_gives_way_to_what_ends_a_key_and_comes_back() {
+    const BALLAST: u64 = 256 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START);
+    let with_ballast = || StoreOptions {
+        ballast_bytes: BALLAST,
+        ..options(dir.path(), &clock)
+    };
+    let store = Store::open(with_ballast(), |_| {}).unwrap().store;
+    let length = || std::fs::metadata(dir.path().join("ballast")).map_or(0, |file| file.len());
+    assert_eq!(length(), BALLAST);
+    let new = secret("acme/chat", SCHEME, key("key 1"));
+    let id = request("create-1", "create");
+    store.create(caller(), id, new, answer).await.unwrap();
+    assert_eq!(length(), BALLAST);
+    std::fs::remove_file(dir.path().join("ballast")).unwrap();
+    store.sweep().await.unwrap();
+    assert_eq!(length(), BALLAST, "made anew");
+    store.close();
+    let none = StoreOptions {
+        ballast_bytes: 0,
+        ..with_ballast()
+    };
+    Store::open(none, |_| {}).unwrap().store.close();
+    assert_eq!(length(), 0, "given back when none is wanted");
+}
