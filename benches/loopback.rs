@@ -78,8 +78,7 @@ fn main() {
     let (ours, _server) = ours(&client, &directory);
     let bare = Arc::new(peer(&client, "bare", |listener| async {
         let limits = Limits::default();
-        let served = countersign_server::serve_in_place_of_ours(Nothing, listener, &limits);
-        served.await.unwrap();
+        countersign_server::serve_in_place_of_ours(Nothing, listener, &limits).await;
     }));
     let stock = Arc::new(peer(&client, "stock", |listener| async {
         let served = tonic::transport::Server::builder()

@@ -242,6 +242,51 @@ fn a10_half_a_tls_configuration_is_refused() {
 }
 
 #[test]
+fn a10_half_a_configuration_of_client_certificates_is_refused() {
+    for (half, what) in [
+        ("client_auth = \"optional\"", "client_auth"),
+        ("client_crl = \"/nowhere\"", "client_crl"),
+    ] {
+        let site = Site::with(&format!("tls.{half}\n"));
+        let key = format!("tls.{what}");
+        refused(
+            &site,
+            CONFIGURATION,
+            &[&key, "is set without tls.client_ca"],
+        );
+    }
+    let site = Site::with("tls.client_ca = \"/nowhere\"\n");
+    let words = ["tls.client_ca", "is set without tls.certificate"];
+    refused(&site, CONFIGURATION, &words);
+    let site = Site::with("tls.client_ca = \"\"\n");
+    refused(&site, CONFIGURATION, &["tls.client_ca", "is empty"]);
+}
+
+#[test]
+fn a10_t24_an_authority_file_with_anything_else_in_it_is_refused() {
+    let authority = support::pki::Authority::new("clients");
+    let pair = authority.issue(&["127.0.0.1"]);
+    let site = Site::new();
+    let path = |name| site.path(name);
+    let tls = format!(
+        "tls.certificate = {:?}\ntls.private_key = {:?}\ntls.client_ca = {:?}\n",
+        path("tls.crt"),
+        path("tls.key"),
+        path("clients.crt")
+    );
+    site.write("countersign.toml", &(site.configuration() + &tls), 0o644);
+    site.write("tls.crt", &pair.certificate, 0o644);
+    site.write("tls.key", &pair.key, 0o600);
+    for more in [
+        &pair.key,
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        site.write("clients.crt", &(authority.pem() + more), 0o600);
+        refused(&site, CONFIGURATION, &["tls.client_ca"]);
+    }
+}
+
+#[test]
 fn a10_an_empty_path_is_refused() {
     let site = Site::with("tls.certificate = \"\"\n");
     refused(&site, CONFIGURATION, &["tls.certificate", "is empty"]);

@@ -246,7 +246,7 @@ async fn call_until_refused(channel: BearerChannel) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_tells_who_watches_that_the_end_is_near() {
+async fn t26_health_tells_who_watches_that_the_end_is_near() {
     let site = site();
     let mut running = site.serve().await;
     let mut health = HealthClient::new(running.channel().await);
@@ -285,7 +285,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_whose_caller_gave_up_is_done_once_or_not_at_all() {
+async fn t19_a_change_whose_caller_gave_up_is_done_once_or_not_at_all() {
     const CHANGES: u32 = 60;
     let site = site();
     let mut running = site.serve().await;

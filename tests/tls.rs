@@ -178,7 +178,7 @@ async fn list(channel: Channel, tokens: &[&str]) -> Result<(), Status> {
 }
 
 #[tokio::test]
-async fn reflection_is_off_unless_it_is_switched_on() {
+async fn t26_reflection_is_off_unless_it_is_switched_on() {
     let site = site(&["127.0.0.1"]);
     let running = serve(&site);
     let code = reflect(channel(&site, &running).await).await;

@@ -77,7 +77,7 @@ impl Exit {
 
     fn of_start(error: &StartError) -> Self {
         match error {
-            StartError::Tls | StartError::NoToken | StartError::AdminExists => Self::Usage,
+            StartError::Tls(_) | StartError::NoToken | StartError::AdminExists => Self::Usage,
             StartError::Init(_) => Self::Unavailable,
             StartError::Bind { .. } => Self::Unavailable,
             StartError::Store(store) => Self::of_store(store),

@@ -72,6 +72,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     config.trust_clock = args.trust_clock;
     telemetry::init(&config.log);
     core_dump::forbid();
+    core_dump::warn_of_swap();
     let mut signals = Signals::new()?;
     let server = Server::start(config).await?;
     signals.next().await;

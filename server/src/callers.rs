@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     budget::Budget,
     config::Limits,
+    listener::PeerSans,
     store::{Credential, TokenRecord},
 };
 
@@ -78,10 +79,6 @@ pub(crate) fn new_id() -> Result<String, getrandom::Error> {
 fn digest(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
-
-/// The subject alternative names of the client certificate of a connection, each as `dns:NAME` or `uri:URI`.
-#[derive(Clone, Debug)]
-pub(crate) struct PeerSans(pub(crate) Arc<[String]>);
 
 /// The caller showed no credential that is valid; which of the reasons it was is told to nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 mod files;
 mod limits;
 mod source;
+mod tls;
 
 use std::{
     fmt,
@@ -18,17 +19,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::{ExposeSecret, SecretBox, SecretString};
-use tonic::transport::{Identity, ServerTlsConfig};
+use secrecy::SecretBox;
 
 pub use limits::Limits;
 pub use source::{KEYS, environment_variable, parse_duration};
+pub use tls::{ClientAuth, Tls};
+pub(crate) use tls::{Digest, TlsFiles};
 
 use crate::KekId;
-use files::{
-    make_key_file, read_certificate, read_key_file, read_key_text, read_piped_key, read_private_key,
-};
+use files::{make_key_file, read_key_file, read_key_text, read_piped_key};
 use source::Source;
+
+use crate::{KekId, listener::Patience};
 
 /// Where the service listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
@@ -65,23 +67,11 @@ pub struct Config {
     pub log: Log,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
+    /// How long the listener waits for its peers; for tests.
+    #[doc(hidden)]
+    pub patience: Patience,
     /// What is allowed but should be changed; for the log, once it is there.
     pub warnings: Vec<String>,
-}
-
-/// Certificate and private key of the listener, as PEM.
-#[non_exhaustive]
-pub struct Tls {
-    /// The certificate chain, leaf first.
-    pub certificate_pem: Vec<u8>,
-    /// Its private key.
-    pub private_key_pem: SecretString,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls([redacted])")
-    }
 }
 
 /// How to log.
@@ -143,6 +133,14 @@ impl ConfigError {
             remedy: remedy.into(),
         }
     }
+
+    /// The same with its key filled in.
+    fn about(self, key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -150,6 +148,8 @@ impl fmt::Display for ConfigError {
         write!(f, "{}: {}: {}", self.key, self.problem, self.remedy)
     }
 }
+
+impl std::error::Error for ConfigError {}
 
 /// Everything that is wrong with a configuration, at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,6 +213,7 @@ impl Config {
                 level: "warn".to_owned(),
             },
             reflection: true,
+            patience: Patience::DEFAULT,
             warnings: Vec::new(),
         })
     }
@@ -245,6 +246,7 @@ impl Config {
                 limits,
                 log,
                 reflection,
+                patience: Patience::DEFAULT,
                 warnings,
             }),
             _ => Err(ConfigErrors(errors)),
@@ -284,60 +286,6 @@ fn is_log_filter(text: &str) -> bool {
     });
     let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
     named && parsed.is_ok()
-}
-
-impl Tls {
-    fn read(source: &mut Source, listen: SocketAddr) -> Option<Self> {
-        let certificate = source.path("tls.certificate");
-        let private_key = source.path("tls.private_key");
-        match (certificate, private_key) {
-            (Some(certificate), Some(private_key)) => {
-                let certificate_pem =
-                    source.keep("tls.certificate", read_certificate(&certificate));
-                let private_key_pem =
-                    source.keep("tls.private_key", read_private_key(&private_key));
-                let tls = Self {
-                    certificate_pem: certificate_pem?,
-                    private_key_pem: private_key_pem?,
-                };
-                if !tls.is_usable() {
-                    let problem =
-                        "are not a PEM certificate and the private key that belongs to it";
-                    let remedy =
-                        "give the certificate chain, leaf first, and the key that it was made for";
-                    source.refuse("tls.certificate and tls.private_key", problem, remedy, ());
-                }
-                Some(tls)
-            }
-            (None, None) if listen.ip().is_loopback() => None,
-            (None, None) => {
-                let problem = "is beyond loopback and TLS is not set, so keys and tokens would cross the network";
-                let remedy =
-                    "set tls.certificate and tls.private_key, or listen on 127.0.0.1 or [::1]";
-                source.refuse("listen", problem, remedy, None)
-            }
-            (Some(_), None) => source.refuse(
-                "tls.private_key",
-                "is missing",
-                "set it beside tls.certificate",
-                None,
-            ),
-            (None, Some(_)) => source.refuse(
-                "tls.certificate",
-                "is missing",
-                "set it beside tls.private_key",
-                None,
-            ),
-        }
-    }
-
-    /// Whether the listener would take them: both parse, and the key is the one of the certificate.
-    fn is_usable(&self) -> bool {
-        let key = self.private_key_pem.expose_secret();
-        let identity = Identity::from_pem(&self.certificate_pem, key);
-        let tls = ServerTlsConfig::new().identity(identity);
-        tonic::transport::Server::builder().tls_config(tls).is_ok()
-    }
 }
 
 fn key_encryption_key(

@@ -29,3 +29,34 @@ fn forbid_reading() -> std::io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
+
+/// Says so if the system may write the memory of this process to a disk: what swap keeps outlives the process, and
+/// whether it is encrypted cannot be told from here.
+pub fn warn_of_swap() {
+    #[cfg(target_os = "linux")]
+    if std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| lists_swap(&swaps)) {
+        tracing::warn!(
+            "swap is on, and memory with keys may be written to it: switch it off, encrypt it, or run this service with \
+             MemorySwapMax=0"
+        );
+    }
+}
+
+/// Whether there is a line below the heading.
+#[cfg(target_os = "linux")]
+fn lists_swap(swaps: &str) -> bool {
+    swaps.lines().nth(1).is_some()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::lists_swap;
+
+    #[test]
+    fn a20_swap_is_seen_where_there_is_some() {
+        let heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        assert!(!lists_swap(heading) && !lists_swap(""));
+        let swap = "/dev/dm-1                               partition\t999420\t\t0\t\t-2\n";
+        assert!(lists_swap(&format!("{heading}{swap}")));
+    }
+}

@@ -17,6 +17,7 @@ mod failpoint;
 mod failure;
 mod front;
 mod gate;
+mod listener;
 mod random;
 mod recorder;
 mod refusals;
@@ -31,6 +32,8 @@ pub mod telemetry;
 pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};
 pub use failure::{DOMAIN, ErrorReason};
+#[doc(hidden)]
+pub use listener::{ConnectionCounts, Patience};
 pub use seal::{Kek, KekId};
 #[doc(hidden)]
 pub use server::serve_in_place_of_ours;

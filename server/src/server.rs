@@ -1,6 +1,6 @@
 //! Start, serve, stop.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use countersign_core::{SecretName, Timestamp, access::Grants, rotation::RotationLimits};
 use countersign_proto::{
@@ -14,22 +14,22 @@ use countersign_proto::{
         token_service_server::TokenServiceServer,
     },
 };
-use secrecy::{ExposeSecret, SecretString};
+use http::{Request, Response};
+use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::{
-    service::Routes,
-    transport::{Identity, ServerTlsConfig, server::TcpIncoming},
-};
+use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
+use tower::{Service, ServiceBuilder};
 
 use crate::{
     callers::{Callers, NewBearer},
     catalogue::Schemes as Catalogue,
     clock::Clock,
-    config::{Config, Limits, Tls},
+    config::{Config, ConfigError, Limits},
     explains::Explains,
     front::FrontLayer,
     gate::GateLayer,
+    listener::{Counts, Listener, Patience},
     recorder::Recorder,
     replay::ReplayRecord,
     ring::KeyRing,
@@ -86,9 +86,9 @@ pub enum StartError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Certificate and key do not make a TLS configuration.
-    #[error("tls.certificate and tls.private_key are not a PEM certificate and its key")]
-    Tls,
+    /// The certificate files do not hold together any more.
+    #[error(transparent)]
+    Tls(#[from] ConfigError),
     /// The reflection service could not be built.
     #[error("reflection could not be built from the descriptor set")]
     Reflection,
@@ -102,7 +102,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
-    drain: Duration,
+    counts: Arc<Counts>,
 }
 
 impl Server {
@@ -126,14 +126,17 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let (reflection, limits) = (config.reflection, config.limits.clone());
-        let tls = config.tls.is_some();
-        let builder = builder(&limits, config.tls.as_ref())?;
+        let (reflection, limits, patience) =
+            (config.reflection, config.limits.clone(), config.patience);
+        let tls = match &config.tls {
+            Some(files) => Some((files.clone(), files.load()?)),
+            None => None,
+        };
         let address = config.listen;
-        let listener = TcpListener::bind(address)
+        let socket = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
-        let address = listener.local_addr().unwrap_or(address);
+        let address = socket.local_addr().unwrap_or(address);
         let shared = open(config, clock, key_policy)?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -147,18 +150,24 @@ impl Server {
         );
         set_health(&health, true).await;
 
+        tracing::info!(%address, tls = tls.is_some(), "serving");
+        let counts = Arc::new(Counts::default());
+        let listener = Listener {
+            socket,
+            tls,
+            limits: limits.clone(),
+            patience,
+            counts: counts.clone(),
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let until_stop = async {
                 let _ = stopped.await;
             };
-            let services = (data_plane, others);
-            if let Err(error) = serve(builder, gate, services, listener, until_stop).await {
-                tracing::error!(%error, "serving ended");
-            }
+            let service = stack(gate, data_plane, others);
+            listener.serve(service, until_stop).await;
         });
         let housekeeping = tokio::spawn(shared.clone().keep_house(limits.use_flush));
-        tracing::info!(%address, tls, "serving");
         Ok(Self {
             address,
             shared,
@@ -166,7 +175,7 @@ impl Server {
             stop,
             serving,
             housekeeping,
-            drain: limits.drain,
+            counts,
         })
     }
 
@@ -176,17 +185,21 @@ impl Server {
         self.address
     }
 
-    /// Stops accepting, lets calls in progress finish within the drain limit, writes what is still in memory and
-    /// closes the store. Returns within the drain limit whatever clients do; connections that hold on are dropped
-    /// with the process.
+    /// What happened to connections since the start.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn connections(&self) -> crate::ConnectionCounts {
+        self.counts.read()
+    }
+
+    /// Stops accepting, lets calls in progress finish within the drain limit, drops the connections that hold on,
+    /// writes what is still in memory and closes the store. Returns within the drain limit whatever clients do.
     pub async fn shutdown(self) {
         set_health(&self.health, false).await;
         let _ = self.stop.send(());
         end_health_watches(&self.health).await;
-        let mut serving = self.serving;
-        if !within(self.drain, &mut serving).await {
-            tracing::warn!("the drain limit is over; remaining connections are dropped");
-            serving.abort();
+        if self.serving.await.is_err() {
+            tracing::error!("serving ended");
         }
         self.housekeeping.abort();
         let _ = self.housekeeping.await;
@@ -205,11 +218,6 @@ impl Server {
         }
         tracing::info!("stopped");
     }
-}
-
-async fn within(limit: Duration, task: &mut JoinHandle<()>) -> bool {
-    let task = pin!(task);
-    tokio::time::timeout(limit, task).await.is_ok()
 }
 
 /// Makes the first token of a store, and the store where there is none: its bearer may do everything. The store must not
@@ -312,38 +320,43 @@ fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Share
 
 /// Serves another implementation of the data plane behind everything that stands before ours, for ever: how a
 /// benchmark learns what a call costs before its handler runs.
-///
-/// # Errors
-/// The limits do not make a server, or serving failed.
 #[doc(hidden)]
 pub async fn serve_in_place_of_ours(
     data_plane: impl CountersignService,
-    listener: TcpListener,
+    socket: TcpListener,
     limits: &Limits,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let services = (self::data_plane(data_plane, limits), Routes::default());
+) {
     let callers = Arc::new(Callers::open(limits));
     let gate = GateLayer::new(callers, Clock::System, None, limits);
-    let builder = builder(limits, None)?;
-    let forever = std::future::pending();
-    Ok(serve(builder, gate, services, listener, forever).await?)
+    let listener = Listener {
+        socket,
+        tls: None,
+        limits: limits.clone(),
+        patience: Patience::DEFAULT,
+        counts: Arc::default(),
+    };
+    let service = stack(
+        gate,
+        self::data_plane(data_plane, limits),
+        Routes::default(),
+    );
+    listener.serve(service, std::future::pending()).await;
 }
 
-/// Answers calls until told to stop.
-async fn serve(
-    builder: tonic::transport::Server,
+/// Everything that stands between a connection and a handler.
+fn stack(
     gate: GateLayer,
-    (data_plane, others): (CountersignServiceServer<impl CountersignService>, Routes),
-    listener: TcpListener,
-    until_stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    builder
+    data_plane: CountersignServiceServer<impl CountersignService>,
+    others: Routes,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
++ Clone
++ Send
++ Sync
++ 'static {
+    ServiceBuilder::new()
         .layer(gate)
         .layer(FrontLayer(data_plane))
-        .add_routes(others)
-        .serve_with_incoming_shutdown(incoming, until_stop)
-        .await
+        .service(others)
 }
 
 fn data_plane<T: CountersignService>(service: T, limits: &Limits) -> CountersignServiceServer<T> {
@@ -394,25 +407,6 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
         routes.add_service(v1).add_service(v1alpha);
     }
     Ok(routes.routes())
-}
-
-fn builder(limits: &Limits, tls: Option<&Tls>) -> Result<tonic::transport::Server, StartError> {
-    let builder = tonic::transport::Server::builder()
-        .max_concurrent_streams(limits.max_concurrent_streams)
-        .http2_max_local_error_reset_streams(Some(128))
-        .http2_max_header_list_size(16 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)));
-    match tls {
-        None => Ok(builder),
-        Some(tls) => {
-            let key = tls.private_key_pem.expose_secret();
-            let identity = Identity::from_pem(&tls.certificate_pem, key);
-            builder
-                .tls_config(ServerTlsConfig::new().identity(identity))
-                .map_err(|_| StartError::Tls)
-        }
-    }
 }
 
 /// What health knows: the server as a whole, and each service.

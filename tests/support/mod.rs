@@ -3,14 +3,17 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bend;
+pub mod bystander;
 pub mod calls;
 pub mod canary;
 pub mod crypto;
 pub mod deliveries;
 pub mod guarded;
+pub mod pki;
 pub mod process;
 pub mod refusal;
 pub mod stopwatch;
+pub mod wire;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
@@ -22,7 +25,7 @@ use countersign_proto::v1::{
     scheme_service_client::SchemeServiceClient, secret_service_client::SecretServiceClient,
     sign_request::Input, verify_request::Proof, verify_webhook_request::Payload,
 };
-use countersign_server::{Clock, Config, KeyPolicy, Server};
+use countersign_server::{Clock, Config, ConnectionCounts, KeyPolicy, Server};
 use tempfile::TempDir;
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -98,6 +101,18 @@ impl Service {
     pub async fn stop(mut self) -> TempDir {
         self.server.take().unwrap().shutdown().await;
         self.directory.take().unwrap()
+    }
+
+    /// What happened to connections since the start.
+    pub fn connections(&self) -> ConnectionCounts {
+        self.server.as_ref().unwrap().connections()
+    }
+
+    /// Ends it; answers how long that took.
+    pub async fn shutdown(mut self) -> Duration {
+        let begin = std::time::Instant::now();
+        self.server.take().unwrap().shutdown().await;
+        begin.elapsed()
     }
 
     /// The directory of the store.

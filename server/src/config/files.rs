@@ -55,25 +55,25 @@ fn piped() -> io::Result<impl Read> {
     Ok(io::stdin())
 }
 
-/// Reads the certificate chain of the listener.
-pub(super) fn read_certificate(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let remedy = "give a PEM file with the certificate chain, leaf first";
+/// Reads a file of certificates or revocation lists. It may be a symlink: tools that renew certificates work that way.
+pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let remedy = "give a PEM file";
     let mut pem = Vec::new();
     let file = File::open(path).map_err(|error| unreadable(&error, remedy))?;
-    file.take(MAX_FILE_BYTES)
-        .read_to_end(&mut pem)
+    let metadata = file
+        .metadata()
         .map_err(|error| unreadable(&error, remedy))?;
-    let certificate = pem
-        .windows(27)
-        .any(|window| window == b"-----BEGIN CERTIFICATE-----");
-    if certificate {
-        Ok(pem)
-    } else {
-        Err(wrong("holds no PEM certificate", remedy))
+    if !metadata.is_file() {
+        return Err(wrong("is not a file", remedy));
+    }
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut pem);
+    match read.map_err(|error| unreadable(&error, remedy))? {
+        bytes if bytes as u64 > MAX_FILE_BYTES => Err(wrong("is longer than 1 MiB", remedy)),
+        _ => Ok(pem),
     }
 }
 
-/// Reads the private key of the listener. It may be a symlink: tools that renew certificates work that way.
+/// Reads the private key of the listener. It may be a symlink as well.
 pub(super) fn read_private_key(path: &Path) -> Result<SecretString, ConfigError> {
     let remedy = "give a PEM file with the private key of tls.certificate";
     let pem = read_private(path, remedy)?;

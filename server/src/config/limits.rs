@@ -33,11 +33,17 @@ pub struct Limits {
     pub max_concurrent_requests: usize,
     /// Calls in progress on one connection.
     pub max_concurrent_streams: u32,
+    /// Connections in all; further ones are closed at once.
+    pub max_connections: usize,
+    /// Connections of one peer: an IPv4 address, or the /64 of an IPv6 address.
+    pub max_connections_per_peer: usize,
+    /// How long a connection lives, give or take a tenth; then its client is asked to make another.
+    pub max_connection_age: Duration,
     /// The time that a call gets if its caller sets none.
     pub default_deadline: Duration,
     /// The most time that a call gets, whatever its caller asks for.
     pub max_deadline: Duration,
-    /// How long calls in progress may take to end at shutdown.
+    /// How long calls in progress may take to end at shutdown, or when their connection is old.
     pub drain: Duration,
     /// Versions of a secret that may verify at the same time.
     pub max_live_versions: usize,
@@ -82,6 +88,9 @@ impl Limits {
         max_batch_items: 1000,
         max_concurrent_requests: 1024,
         max_concurrent_streams: 100,
+        max_connections: 2048,
+        max_connections_per_peer: 256,
+        max_connection_age: Duration::from_secs(30 * 60),
         default_deadline: Duration::from_secs(5),
         max_deadline: Duration::from_secs(10),
         drain: Duration::from_secs(15),
@@ -135,6 +144,16 @@ impl Limits {
             max_concurrent_requests: size(
                 "limits.max_concurrent_requests",
                 default.max_concurrent_requests,
+                1..=1_000_000,
+            ),
+            max_connections: size(
+                "limits.max_connections",
+                default.max_connections,
+                1..=1_000_000,
+            ),
+            max_connections_per_peer: size(
+                "limits.max_connections_per_peer",
+                default.max_connections_per_peer,
                 1..=1_000_000,
             ),
             max_live_versions: size(
@@ -233,6 +252,11 @@ impl Limits {
                 "limits.max_deadline",
                 self.max_deadline,
                 SECOND / 10..=10 * MINUTE,
+            ),
+            max_connection_age: time(
+                "limits.max_connection_age",
+                self.max_connection_age,
+                SECOND..=DAY,
             ),
             drain: time("limits.drain", self.drain, SECOND..=10 * MINUTE),
             max_grace: time("limits.max_grace", self.max_grace, MINUTE..=30 * DAY),

@@ -17,12 +17,15 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 35] = [
+pub const KEYS: [&str; 41] = [
     "listen",
     "data_dir",
     "reflection",
     "tls.certificate",
     "tls.private_key",
+    "tls.client_ca",
+    "tls.client_auth",
+    "tls.client_crl",
     "key_encryption.key_file",
     "key_encryption.previous_key_file",
     "log.format",
@@ -37,6 +40,9 @@ pub const KEYS: [&str; 35] = [
     "limits.max_concurrent_streams",
     "limits.default_deadline",
     "limits.max_deadline",
+    "limits.max_connections",
+    "limits.max_connections_per_peer",
+    "limits.max_connection_age",
     "limits.drain",
     "limits.max_live_versions",
     "limits.max_grace",
@@ -260,6 +266,12 @@ impl Source {
         let error = ConfigError::new(self.shown(key), problem, remedy);
         self.errors.push(error);
         stand_in
+    }
+
+    /// Records a problem whose key is known.
+    pub(super) fn record(&mut self, error: ConfigError) {
+        let key = self.shown(&error.key);
+        self.errors.push(ConfigError { key, ..error });
     }
 
     /// Keeps a value, or records why there is none.

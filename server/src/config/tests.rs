@@ -94,6 +94,7 @@ fn the_example_names_every_key_and_shows_the_defaults() {
     let example = EXAMPLE.replace("# certificate =", "certificate =");
     let example = example.replace("# private_key =", "private_key =");
     let example = example.replace("# previous_key_file =", "previous_key_file =");
+    let example = example.replace("# client_", "client_");
     let mut source = source(&example, &[], &Overrides::default());
     for key in KEYS {
         assert!(source.text(key).is_some(), "the example lacks {key}");
