@@ -1,4 +1,5 @@
 # make check        everything that CI runs
+# make attacks      the attacks and what became of each, from a run of all tests
 # make check-rust   the part that needs Rust and a C compiler alone
 # make differential ten million tokens, judged by us and by crate jsonwebtoken
 # make fuzz         each fuzz target for FUZZ_SECONDS, an hour by default; needs a C++ compiler too
@@ -11,8 +12,9 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 3600
 FUZZ_SHORT_SECONDS ?= 15
 TOOLS := target/tools
+TESTS_SAID := target/tests.txt
 
-.PHONY: check check-rust lint build test deny oracles fuzz fuzz-short advisories differential timing bench
+.PHONY: check check-rust lint build test test-every rows attacks deny oracles fuzz fuzz-short advisories differential timing bench
 
 check: lint build test deny oracles fuzz-short
 
@@ -26,8 +28,23 @@ lint:
 build:
 	$(CARGO) build --workspace --bins --examples --locked
 
+# What the tests say is kept for the table of attacks.
 test: build
-	$(CARGO) test --workspace --locked
+	@mkdir -p target
+	bash -o pipefail -c '$(CARGO) test --workspace --locked | tee $(TESTS_SAID)'
+
+# Every row of the attack tables has a test that passes.
+rows: test
+	python3 tests/attacks/report.py --quiet $(TESTS_SAID)
+
+# A test that fails is in the table too.
+attacks: build
+	-$(MAKE) --no-print-directory test-every
+	python3 tests/attacks/report.py $(TESTS_SAID)
+
+test-every:
+	@mkdir -p target
+	bash -o pipefail -c '$(CARGO) test --workspace --locked --no-fail-fast | tee $(TESTS_SAID)'
 
 deny: $(TOOLS)/bin/cargo-deny
 	$(TOOLS)/bin/cargo-deny --workspace check bans licenses sources

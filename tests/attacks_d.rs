@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
+use countersign_core::access::Permission;
 use countersign_proto::v1::{self, KeyWarning, Secret};
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -10,9 +13,11 @@ use support::{
     calls::staging,
     crypto::key_text,
     emergency,
+    guarded::Guarded,
     refusal::{invalid_for, refusal},
     rotation,
 };
+use tonic::Code;
 
 /// Imports a key and reads the error.
 async fn import_refused(service: &Service, scheme: &str, key: &str) -> support::refusal::Refusal {
@@ -262,4 +267,28 @@ async fn d08_d09_no_answer_but_the_first_carries_a_key() {
             }
         }
     }
+}
+
+/// Whoever may replace the keys of one namespace is no help against another.
+#[tokio::test]
+async fn d19_an_emergency_in_another_namespace_is_denied_and_ends_nothing() {
+    let guarded = Guarded::start().await;
+    guarded.secret("other/chat").await;
+    let may = [Permission::SecretsRotate, Permission::SecretsRead];
+    let token = guarded.token("acme/operator", &may, "acme/*").await;
+    let mut shapes = BTreeSet::new();
+    for name in ["other/chat", "other/none"] {
+        let refused = guarded.secrets(&token).rotate_secret(emergency(name)).await;
+        let status = refused.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied, "{name}");
+        shapes.insert((status.message().to_owned(), status.details().to_vec()));
+    }
+    assert_eq!(shapes.len(), 1);
+    let request = v1::GetSecretRequest {
+        name: "other/chat".to_owned(),
+    };
+    let secret = guarded.secrets(&guarded.admin).get_secret(request).await;
+    let versions = secret.unwrap().into_inner().secret.unwrap().versions;
+    let states: Vec<_> = versions.iter().map(v1::Version::state).collect();
+    assert_eq!(states, [v1::VersionState::Active]);
 }

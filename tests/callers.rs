@@ -8,132 +8,25 @@ use countersign_core::{SecretName, access::Permission};
 use countersign_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        self, CreateSecretRequest, CreateTokenRequest, Grant, ListSecretsRequest,
-        ListTokensRequest, RevokeTokenRequest, VerifyRequest,
-        countersign_service_client::CountersignServiceClient,
-        secret_service_client::SecretServiceClient, token_service_client::TokenServiceClient,
+        self, CreateSecretRequest, CreateTokenRequest, ListSecretsRequest, ListTokensRequest,
+        VerifyRequest, countersign_service_client::CountersignServiceClient,
+        token_service_client::TokenServiceClient,
     },
 };
-use countersign_server::{Config, Server, init};
+use countersign_server::{Server, init};
 use prost::{Message, bytes::Bytes};
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
 use support::{
-    error_of, new_secret,
+    error_of,
+    guarded::{Guarded, config, grant},
+    new_secret,
     process::{Bearer, BearerChannel},
     request_id, user,
 };
 use tempfile::TempDir;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
-
-/// A server that asks who calls, and its first token.
-struct Guarded {
-    channel: Channel,
-    admin: String,
-    server: Server,
-    _directory: TempDir,
-}
-
-fn config(directory: &TempDir, edit: fn(&mut Config)) -> Config {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let mut config = Config::dev(listen, directory.path()).unwrap();
-    config.open = false;
-    config.limits.drain = Duration::from_secs(2);
-    edit(&mut config);
-    config
-}
-
-impl Guarded {
-    async fn start() -> Self {
-        Self::with(|_| {}).await
-    }
-
-    async fn with(edit: fn(&mut Config)) -> Self {
-        let directory = TempDir::new().unwrap();
-        let name = SecretName::parse("admin").unwrap();
-        let admin = init(config(&directory, edit), name, None).await.unwrap();
-        let server = Server::start(config(&directory, edit)).await.unwrap();
-        let channel = Channel::from_shared(format!("http://{}", server.local_addr()));
-        Self {
-            channel: channel.unwrap().connect().await.unwrap(),
-            admin: admin.expose_secret().to_owned(),
-            server,
-            _directory: directory,
-        }
-    }
-
-    fn shows(&self, token: &str) -> BearerChannel {
-        tonic::service::interceptor::InterceptedService::new(
-            self.channel.clone(),
-            Bearer(token.to_owned()),
-        )
-    }
-
-    fn secrets(&self, token: &str) -> SecretServiceClient<BearerChannel> {
-        SecretServiceClient::new(self.shows(token))
-    }
-
-    fn proofs(&self, token: &str) -> CountersignServiceClient<BearerChannel> {
-        CountersignServiceClient::new(self.shows(token))
-    }
-
-    fn tokens(&self, token: &str) -> TokenServiceClient<BearerChannel> {
-        TokenServiceClient::new(self.shows(token))
-    }
-
-    async fn secret(&self, name: &str) {
-        let request = new_secret(name, "chatwoot.identity");
-        self.secrets(&self.admin)
-            .create_secret(request)
-            .await
-            .unwrap();
-    }
-
-    async fn try_token(
-        &self,
-        by: &str,
-        name: &str,
-        permissions: &[Permission],
-        pattern: &str,
-    ) -> Result<v1::CreateTokenResponse, Status> {
-        let request = CreateTokenRequest {
-            name: name.to_owned(),
-            grants: vec![grant(permissions, pattern)],
-            ..Default::default()
-        };
-        let made = self.tokens(by).create_token(request).await;
-        made.map(tonic::Response::into_inner)
-    }
-
-    /// The text of a new token.
-    async fn token(&self, name: &str, permissions: &[Permission], pattern: &str) -> String {
-        let made = self
-            .try_token(&self.admin, name, permissions, pattern)
-            .await;
-        made.unwrap().bearer_token
-    }
-
-    async fn revoke(&self, by: &str, name: &str) -> Result<v1::Token, Status> {
-        let request = RevokeTokenRequest {
-            name: name.to_owned(),
-        };
-        let revoked = self.tokens(by).revoke_token(request).await;
-        revoked.map(|revoked| revoked.into_inner().token.unwrap())
-    }
-}
-
-fn grant(permissions: &[Permission], pattern: &str) -> Grant {
-    let permissions = permissions.iter().map(|permission| {
-        let name = permission.name().replace('.', "_").to_uppercase();
-        let known = v1::Permission::from_str_name(&format!("PERMISSION_{name}"));
-        known.unwrap().into()
-    });
-    Grant {
-        permissions: permissions.collect(),
-        pattern: pattern.to_owned(),
-    }
-}
 
 fn check(secret: &str) -> VerifyRequest {
     VerifyRequest {
@@ -819,7 +712,7 @@ async fn a05_a24_a_stolen_store_holds_no_token_that_works() {
     let token = guarded
         .token("acme/chat", &[Permission::Verify], "acme/*")
         .await;
-    let directory = guarded._directory;
+    let directory = guarded.directory;
     guarded.server.shutdown().await;
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();

@@ -304,3 +304,18 @@ fn the_variables_of_the_document_are_known() {
         assert!(parsed.is_ok(), "{variable}: {:?}", parsed.err());
     }
 }
+
+/// A label that holds an identifier makes a series for each person; a crate that exports metrics comes with labels.
+#[test]
+fn a18_nothing_exports_metrics_whose_labels_could_hold_identifiers() {
+    let lock = fs::read_to_string(document("Cargo.lock")).unwrap();
+    let packages = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \""));
+    let packages: Vec<_> = packages.filter_map(|name| name.strip_suffix('"')).collect();
+    assert!(packages.len() > 100 && packages.contains(&"tracing"));
+    for exporter in ["metrics", "prometheus", "opentelemetry", "statsd"] {
+        let found = packages.iter().find(|name| name.starts_with(exporter));
+        assert_eq!(found, None, "its labels come from fixed sets: say so here");
+    }
+}

@@ -7,20 +7,23 @@ use std::{sync::Arc, time::Instant};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
     Catalogue, Identity, Key, Reason, Secret, SecretName, Timestamp,
+    access::Permission,
     key::Algorithm,
     policy::{Mode, Policy},
     rotation::VersionState,
     secret::{KeyVersion, Proof},
 };
-use countersign_proto::v1::verify_request;
+use countersign_proto::v1::{VerifyRequest, verify_request};
 use prost::Message;
 use support::{
     Service,
     crypto::{hex_hmac, hmac, signing_input},
     emergency,
+    guarded::Guarded,
     stopwatch::{Stopwatch, wrong_at_either_end},
     user,
 };
+use tonic::Code;
 use zeroize::Zeroizing;
 
 const NOW: i64 = 1_700_000_000;
@@ -187,6 +190,40 @@ async fn a12_a_wrong_hash_and_one_of_an_ended_version_have_one_answer_after_one_
     };
     assert_eq!(ask(0).await.encode_to_vec(), ask(1).await.encode_to_vec());
     assert_alike("two refused hashes", |class| {
+        let answer = ask(class);
+        async { drop(answer.await) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a12_a_secret_of_others_and_one_that_is_not_there_have_one_answer_after_one_time() {
+    let guarded = Guarded::with(|config| {
+        config.limits.caller_calls_per_second = 1_000_000;
+        config.limits.namespace_calls_per_second = 1_000_000;
+    })
+    .await;
+    for name in ["acme/chat", "other/chat"] {
+        guarded.secret(name).await;
+    }
+    let token = guarded
+        .token("acme/chat", &[Permission::Verify], "acme/*")
+        .await;
+    let proofs = guarded.proofs(&token);
+    let ask = async |class: usize| {
+        let request = VerifyRequest {
+            secret: ["other/chat", "other/none"][class].to_owned(),
+            claimed: Some(user("user_1")),
+            proof: None,
+        };
+        proofs.clone().verify(request).await.unwrap_err()
+    };
+    let [others, missing] = [ask(0).await, ask(1).await];
+    assert_eq!(others.code(), Code::PermissionDenied);
+    assert_eq!(others.code(), missing.code());
+    assert_eq!(others.message(), missing.message());
+    assert_eq!(others.details(), missing.details());
+    assert_alike("two secrets out of reach", |class| {
         let answer = ask(class);
         async { drop(answer.await) }
     })

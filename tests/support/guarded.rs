@@ -5,8 +5,9 @@ use std::time::Duration;
 use countersign_core::{SecretName, access::Permission};
 use countersign_proto::v1::{
     self, AuditHead, AuditRecord, CreateTokenRequest, Grant, ListAuditRecordsRequest,
-    VerifyAuditChainRequest, VerifyAuditChainResponse, audit_service_client::AuditServiceClient,
-    token_service_client::TokenServiceClient,
+    RevokeTokenRequest, VerifyAuditChainRequest, VerifyAuditChainResponse,
+    audit_service_client::AuditServiceClient, countersign_service_client::CountersignServiceClient,
+    secret_service_client::SecretServiceClient, token_service_client::TokenServiceClient,
 };
 use countersign_server::{Config, Server, init};
 use prost::{
@@ -23,26 +24,42 @@ use tonic::{
     transport::Channel,
 };
 
-use super::process::{Bearer, BearerChannel};
+use super::{
+    new_secret,
+    process::{Bearer, BearerChannel},
+};
 
-/// A server that asks who calls.
+/// A server that asks who calls, and its first token.
 pub struct Guarded {
-    channel: Channel,
+    pub channel: Channel,
     pub admin: String,
-    server: Server,
-    directory: TempDir,
+    pub server: Server,
+    pub directory: TempDir,
+}
+
+pub fn config(directory: &TempDir, edit: fn(&mut Config)) -> Config {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let mut config = Config::dev(listen, directory.path()).unwrap();
+    config.open = false;
+    config.limits.drain = Duration::from_secs(2);
+    edit(&mut config);
+    config
 }
 
 impl Guarded {
     pub async fn start() -> Self {
-        let directory = TempDir::new().unwrap();
-        let name = SecretName::parse("admin").unwrap();
-        let admin = init(config(&directory), name, None).await.unwrap();
-        Self::on(directory, admin.expose_secret().to_owned()).await
+        Self::with(|_| {}).await
     }
 
-    pub async fn on(directory: TempDir, admin: String) -> Self {
-        let server = Server::start(config(&directory)).await.unwrap();
+    pub async fn with(edit: fn(&mut Config)) -> Self {
+        let directory = TempDir::new().unwrap();
+        let name = SecretName::parse("admin").unwrap();
+        let admin = init(config(&directory, edit), name, None).await.unwrap();
+        Self::on(directory, admin.expose_secret().to_owned(), edit).await
+    }
+
+    async fn on(directory: TempDir, admin: String, edit: fn(&mut Config)) -> Self {
+        let server = Server::start(config(&directory, edit)).await.unwrap();
         let channel = Channel::from_shared(format!("http://{}", server.local_addr()));
         Self {
             channel: channel.unwrap().connect().await.unwrap(),
@@ -58,18 +75,59 @@ impl Guarded {
         let file = Connection::open(self.directory.path().join("countersign.db")).unwrap();
         file.execute_batch(sql).unwrap();
         drop(file);
-        Self::on(self.directory, self.admin).await
+        Self::on(self.directory, self.admin, |_| {}).await
     }
 
     pub fn shows(&self, token: &str) -> BearerChannel {
         InterceptedService::new(self.channel.clone(), Bearer(token.to_owned()))
     }
 
-    pub async fn token(&self, name: &str, permissions: &[Permission], pattern: &str) -> String {
+    pub fn secrets(&self, token: &str) -> SecretServiceClient<BearerChannel> {
+        SecretServiceClient::new(self.shows(token))
+    }
+
+    pub fn proofs(&self, token: &str) -> CountersignServiceClient<BearerChannel> {
+        CountersignServiceClient::new(self.shows(token))
+    }
+
+    pub fn tokens(&self, token: &str) -> TokenServiceClient<BearerChannel> {
+        TokenServiceClient::new(self.shows(token))
+    }
+
+    pub async fn secret(&self, name: &str) {
+        let request = new_secret(name, "chatwoot.identity");
+        self.secrets(&self.admin)
+            .create_secret(request)
+            .await
+            .unwrap();
+    }
+
+    pub async fn try_token(
+        &self,
+        by: &str,
+        name: &str,
+        permissions: &[Permission],
+        pattern: &str,
+    ) -> Result<v1::CreateTokenResponse, Status> {
         let request = token_request(name, permissions, pattern);
-        let mut tokens = TokenServiceClient::new(self.shows(&self.admin));
-        let made = tokens.create_token(request).await.unwrap();
-        made.into_inner().bearer_token
+        let made = self.tokens(by).create_token(request).await;
+        made.map(tonic::Response::into_inner)
+    }
+
+    /// The text of a new token.
+    pub async fn token(&self, name: &str, permissions: &[Permission], pattern: &str) -> String {
+        let made = self
+            .try_token(&self.admin, name, permissions, pattern)
+            .await;
+        made.unwrap().bearer_token
+    }
+
+    pub async fn revoke(&self, by: &str, name: &str) -> Result<v1::Token, Status> {
+        let request = RevokeTokenRequest {
+            name: name.to_owned(),
+        };
+        let revoked = self.tokens(by).revoke_token(request).await;
+        revoked.map(|revoked| revoked.into_inner().token.unwrap())
     }
 
     /// Calls an rpc with bytes, whatever they are.
@@ -140,27 +198,24 @@ impl Guarded {
     }
 }
 
-fn config(directory: &TempDir) -> Config {
-    let mut config = Config::dev("127.0.0.1:0".parse().unwrap(), directory.path()).unwrap();
-    config.open = false;
-    config.limits.drain = Duration::from_secs(2);
-    config
-}
-
 /// A request for a token with one grant.
 pub fn token_request(name: &str, permissions: &[Permission], pattern: &str) -> CreateTokenRequest {
+    CreateTokenRequest {
+        name: name.to_owned(),
+        grants: vec![grant(permissions, pattern)],
+        ..Default::default()
+    }
+}
+
+pub fn grant(permissions: &[Permission], pattern: &str) -> Grant {
     let permissions = permissions.iter().map(|permission| {
         let name = permission.name().replace('.', "_").to_uppercase();
         let known = v1::Permission::from_str_name(&format!("PERMISSION_{name}"));
         known.unwrap().into()
     });
-    CreateTokenRequest {
-        name: name.to_owned(),
-        grants: vec![Grant {
-            permissions: permissions.collect(),
-            pattern: pattern.to_owned(),
-        }],
-        ..Default::default()
+    Grant {
+        permissions: permissions.collect(),
+        pattern: pattern.to_owned(),
     }
 }
 

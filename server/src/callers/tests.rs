@@ -1,3 +1,5 @@
+mod timing;
+
 use countersign_core::{SecretName, access::Permission};
 
 use super::*;
