@@ -5,7 +5,7 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use countersign_core::{Catalogue, OwnScheme, lint, page};
@@ -318,4 +318,63 @@ fn a18_nothing_exports_metrics_whose_labels_could_hold_identifiers() {
         let found = packages.iter().find(|name| name.starts_with(exporter));
         assert_eq!(found, None, "its labels come from fixed sets: say so here");
     }
+}
+
+/// The attacks of a row of SECURITY.md: `J01–J26`.
+fn attacks(range: &str) -> impl Iterator<Item = String> + use<> {
+    let (first, last) = range.split_once('–').unwrap();
+    let table = first[..1].to_owned();
+    assert_eq!(table, last[..1]);
+    let number = |id: &str| id[1..].parse::<u8>().unwrap();
+    (number(first)..=number(last)).map(move |number| format!("{table}{number:02}"))
+}
+
+/// The names of all test functions of the folder.
+fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_in(&path, names);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let functions = text.split("fn ").skip(1);
+            let named = functions.filter_map(|rest| rest.split_once("()"));
+            names.extend(named.map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn the_table_of_attacks_has_them_all_and_names_tests_that_show_them() {
+    let mut names = BTreeSet::new();
+    for folder in ["core", "server", "cli", "tests"] {
+        tests_in(&document(folder), &mut names);
+    }
+    let security = fs::read_to_string(document("SECURITY.md")).unwrap();
+    let (_, table) = security.split_once("## Attacks, and the tests").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let mut all = Vec::new();
+    for row in table.lines().filter(|row| row.contains('–')) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let attacks: Vec<_> = attacks(cells[1]).collect();
+        let tests: Vec<_> = cells[3].split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            assert!(names.contains(test), "there is no {test}");
+            let shows = |attack: &String| test.contains(&format!("{}_", attack.to_lowercase()));
+            assert!(attacks.iter().any(shows), "{test} is of another row");
+        }
+        all.extend(attacks);
+    }
+    let expected = [
+        "J01–J75",
+        "H01–H20",
+        "W01–W41",
+        "D01–D30",
+        "T01–T29",
+        "A01–A30",
+    ];
+    let expected: Vec<_> = expected.into_iter().flat_map(attacks).collect();
+    assert_eq!(all.len(), 225);
+    assert_eq!(all, expected);
 }

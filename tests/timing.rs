@@ -164,8 +164,22 @@ async fn apart<F: Future<Output = ()>>(mut ask: impl FnMut(usize) -> F) -> f64 {
     (one - other).abs()
 }
 
-/// Sees that two calls answer after the same time over the loopback.
+/// Sees that two calls answer after the same time over the loopback, and that a call more would show.
 async fn assert_alike<F: Future<Output = ()>>(what: &str, mut ask: impl FnMut(usize) -> F) {
+    let more = apart(|class| {
+        let [once, again] = [ask(0), ask(0)];
+        async move {
+            once.await;
+            if class == 1 {
+                again.await;
+            }
+        }
+    });
+    let more = more.await;
+    assert!(
+        more > 4.0 * MEDIANS_MICROS,
+        "{what}: a call more is {more:.1} µs"
+    );
     let mut least = f64::INFINITY;
     for _ in 0..TRIES {
         least = least.min(apart(&mut ask).await);
