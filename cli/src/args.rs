@@ -126,6 +126,12 @@ pub(crate) struct Connection {
     /// The certificate authority of the server, as a PEM file; unset: those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// A client certificate with its chain, as a PEM file, for a server that knows callers by theirs
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// Its private key, as a PEM file
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
     /// The longest time to wait for an answer
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "TIME")]
     timeout: Duration,
@@ -145,6 +151,14 @@ impl Connection {
             let pem =
                 fs::read(path).with_context(|| format!("cannot read --ca {}", path.display()))?;
             builder = builder.ca_certificate_pem(pem);
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
+            let pem = fs::read(certificate).with_context(|| {
+                format!("cannot read --client-certificate {}", certificate.display())
+            })?;
+            let key = fs::read_to_string(key)
+                .with_context(|| format!("cannot read --client-key {}", key.display()))?;
+            builder = builder.client_certificate_pem(pem, key.into());
         }
         Ok(builder.connect().await?)
     }

@@ -6,7 +6,7 @@ use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{
     metadata::{Ascii, MetadataValue},
-    transport::{Certificate, ClientTlsConfig, Endpoint},
+    transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
 };
 
 use crate::{Client, Error, call::Caller};
@@ -20,6 +20,7 @@ pub struct Builder {
     token: Option<SecretString>,
     deadline: Duration,
     ca_certificate_pem: Option<Vec<u8>>,
+    client_certificate_pem: Option<(Vec<u8>, SecretString)>,
 }
 
 impl Builder {
@@ -29,6 +30,7 @@ impl Builder {
             token: None,
             deadline: DEFAULT_DEADLINE,
             ca_certificate_pem: None,
+            client_certificate_pem: None,
         }
     }
 
@@ -50,6 +52,18 @@ impl Builder {
     #[must_use]
     pub fn ca_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.ca_certificate_pem = Some(pem.as_ref().to_vec());
+        self
+    }
+
+    /// A client certificate with its chain and its private key, both as PEM. A server whose token stands for one of its
+    /// names needs no bearer token.
+    #[must_use]
+    pub fn client_certificate_pem(
+        mut self,
+        certificate: impl AsRef<[u8]>,
+        private_key: SecretString,
+    ) -> Self {
+        self.client_certificate_pem = Some((certificate.as_ref().to_vec(), private_key));
         self
     }
 
@@ -93,7 +107,8 @@ impl Builder {
             .keep_alive_timeout(deadline)
             .user_agent(concat!("countersign-client/", env!("CARGO_PKG_VERSION")))
             .map_err(|_| Error::Endpoint)?;
-        if secure || self.ca_certificate_pem.is_some() {
+        let certificates = (&self.ca_certificate_pem, &self.client_certificate_pem);
+        if secure || !matches!(certificates, (None, None)) {
             endpoint = self.secured(endpoint, secure)?;
         }
         Ok((endpoint, move |channel| Caller {
@@ -112,6 +127,12 @@ impl Builder {
         let tls = match self.ca_certificate_pem {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
+        };
+        let tls = match &self.client_certificate_pem {
+            Some((certificate, key)) => {
+                tls.identity(Identity::from_pem(certificate, key.expose_secret()))
+            }
+            None => tls,
         };
         endpoint.tls_config(tls).map_err(|error| Error::Tls {
             detail: innermost(&error),

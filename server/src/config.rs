@@ -26,7 +26,6 @@ pub use source::{KEYS, environment_variable, parse_duration};
 pub use tls::{ClientAuth, Tls};
 pub(crate) use tls::{Digest, TlsFiles};
 
-use crate::KekId;
 use files::{make_key_file, read_key_file, read_key_text, read_piped_key};
 use source::Source;
 
