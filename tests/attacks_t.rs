@@ -63,7 +63,7 @@ fn the_defaults_are_those_that_the_attacks_are_measured_against() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t01_rapid_resets_end_the_connection() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         for stream in streams(20_000) {
@@ -79,7 +79,7 @@ async fn t01_rapid_resets_end_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t02_resets_that_the_server_has_to_make_end_the_connection() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         for stream in streams(5000) {
@@ -97,7 +97,7 @@ async fn t02_resets_that_the_server_has_to_make_end_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t03_a_window_update_of_nothing_is_an_error_of_the_connection() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         wire.send(&window_update(0, 0));
@@ -109,7 +109,7 @@ async fn t03_a_window_update_of_nothing_is_an_error_of_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t04_f25_a_hundred_calls_run_and_whoever_opens_more_is_told_to_go() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         for stream in streams(20_000) {
@@ -129,7 +129,7 @@ async fn t04_f25_a_hundred_calls_run_and_whoever_opens_more_is_told_to_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t05_headers_without_an_end_are_cut_off() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         wire.send(&frame(HEADERS, 0, 1, &call_block(VERIFY, &[])));
@@ -145,7 +145,7 @@ async fn t05_headers_without_an_end_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t06_too_many_header_bytes_are_refused_again_and_again_at_no_cost() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let value = "x".repeat(17 * 1024);
         let block = call_block(VERIFY, &[("x-long", &value)]);
@@ -174,7 +174,7 @@ async fn t06_too_many_header_bytes_are_refused_again_and_again_at_no_cost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t07_frames_without_data_end_the_connection_or_their_call() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         wire.send(&call(1, VERIFY, 0));
@@ -192,7 +192,7 @@ async fn t07_frames_without_data_end_the_connection_or_their_call() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t08_questions_of_a_peer_that_reads_no_answers_pile_up_nowhere() {
-    let _alone = alone();
+    let _alone = alone().await;
     for (name, question) in [
         ("T08 SETTINGS", settings(&[])),
         ("T08 PING", frame(PING, 0, 0, &[7; 8])),
@@ -211,7 +211,7 @@ async fn t08_questions_of_a_peer_that_reads_no_answers_pile_up_nowhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t09_f25_an_announced_length_reserves_nothing_that_counts() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         // 1 MiB and 200 KiB is what VerifyWebhook may bring.
         let announced = frame(
@@ -240,7 +240,7 @@ async fn t09_f25_an_announced_length_reserves_nothing_that_counts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t17_f22_whoever_takes_no_answer_is_cut_off() {
-    let _alone = alone();
+    let _alone = alone().await;
     for window in [0, 1] {
         let attack = move |server| {
             let wires: Vec<_> = (0..4).map(|_| Wire::open(server, &[(4, window)])).collect();

@@ -57,7 +57,7 @@ fn is_open(mut stream: &TcpStream) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t12_a_body_that_comes_a_byte_at_a_time_is_cut_off_at_the_deadline() {
-    let _alone = alone();
+    let _alone = alone().await;
     let attack = |server| {
         let wire = Wire::open(server, &[]);
         let begin = Instant::now();
@@ -80,7 +80,7 @@ async fn t12_a_body_that_comes_a_byte_at_a_time_is_cut_off_at_the_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t13_t15_f22_two_thousand_silent_connections_are_gone_when_their_time_is_over() {
-    let _alone = alone();
+    let _alone = alone().await;
     let options = edited(|config| {
         config.patience.preface = Duration::from_secs(2);
         config.limits.max_connections_per_peer = 2000;
@@ -186,7 +186,7 @@ async fn t15_connections_over_a_cap_are_closed_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t14_an_idle_connection_costs_no_more_than_20_kib() {
     const COUNT: usize = 1000;
-    let _alone = alone();
+    let _alone = alone().await;
     let service = Service::with(edited(|config| {
         config.limits.max_connections_per_peer = COUNT;
     }))

@@ -47,7 +47,7 @@ async fn answers(channel: &Channel) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t16_without_descriptors_it_waits_says_so_and_recovers() {
-    let _alone = alone();
+    let _alone = alone().await;
     let site = Site::new();
     let running = site.serve().await;
     let open = running.channel().await;
@@ -135,7 +135,7 @@ impl CountersignService for Faulty {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t18_f40_a_thousand_panics_end_a_call_each_and_nothing_else() {
-    let _alone = alone();
+    let _alone = alone().await;
     // The server's own hook prints the place alone; a trace of each would be what is measured.
     std::panic::set_hook(Box::new(|_| {}));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

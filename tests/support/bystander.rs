@@ -2,14 +2,16 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use countersign_proto::v1::{
     SignRequest, countersign_service_client::CountersignServiceClient, sign_request::Input,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Mutex, MutexGuard, watch},
+    task::JoinSet,
+};
 use tonic::transport::Channel;
 
 use super::{Options, Service, user};
@@ -46,9 +48,9 @@ fn percentile_99(latencies: &[Duration]) -> Duration {
 }
 
 /// Measurements disturb each other, so there is one at a time.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    ONE.lock().await
 }
 
 /// Attacks a server of its own with `attack`, which runs on a thread of its own, and sees that nobody else notices.
