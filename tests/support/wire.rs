@@ -160,21 +160,12 @@ impl Wire {
     /// Connects and sends the preface and SETTINGS. What comes is read all the time, and answered as a polite client
     /// does.
     pub fn open(server: SocketAddr, values: &[(u16, u32)]) -> Self {
-        let wire = Self::raw(server, true);
-        wire.send(&[PREFACE, &settings(values)].concat());
-        wire
+        Self::new(server, values, true)
     }
 
     /// The same, but never answers a PING.
     pub fn open_dead(server: SocketAddr) -> Self {
-        let wire = Self::raw(server, false);
-        wire.send(&[PREFACE, &settings(&[])].concat());
-        wire
-    }
-
-    /// A connection that has said nothing yet.
-    pub fn silent(server: SocketAddr) -> Self {
-        Self::raw(server, true)
+        Self::new(server, &[], false)
     }
 
     /// A connection that reads nothing, with the preface sent.
@@ -188,12 +179,14 @@ impl Wire {
         wire
     }
 
-    fn raw(server: SocketAddr, polite: bool) -> Self {
+    fn new(server: SocketAddr, values: &[(u16, u32)], polite: bool) -> Self {
         let stream = dial_from(ATTACKER, server).unwrap();
         let wire = Self {
             stream,
             seen: Arc::default(),
         };
+        // First of all, for what is read is answered.
+        wire.send(&[PREFACE, &settings(values)].concat());
         let reader = wire.stream.try_clone().unwrap();
         let seen = wire.seen.clone();
         thread::spawn(move || {

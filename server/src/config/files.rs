@@ -55,9 +55,11 @@ fn piped() -> io::Result<impl Read> {
     Ok(io::stdin())
 }
 
-/// Reads a file of certificates or revocation lists. It may be a symlink: tools that renew certificates work that way.
-pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let remedy = "give a PEM file";
+/// Reads a file with at least one PEM section of this label. It may be a symlink: tools that renew certificates work that
+/// way.
+pub(super) fn read_pem(path: &Path, label: &str) -> Result<Vec<u8>, ConfigError> {
+    let begin = format!("-----BEGIN {label}-----");
+    let remedy = &format!("give a PEM file with `{begin}`");
     let mut pem = Vec::new();
     let file = File::open(path).map_err(|error| unreadable(&error, remedy))?;
     let metadata = file
@@ -69,7 +71,13 @@ pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut pem);
     match read.map_err(|error| unreadable(&error, remedy))? {
         bytes if bytes as u64 > MAX_FILE_BYTES => Err(wrong("is longer than 1 MiB", remedy)),
-        _ => Ok(pem),
+        _ if pem
+            .windows(begin.len())
+            .any(|text| text == begin.as_bytes()) =>
+        {
+            Ok(pem)
+        }
+        _ => Err(wrong("holds nothing of the kind as PEM", remedy)),
     }
 }
 

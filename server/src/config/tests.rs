@@ -181,7 +181,7 @@ fn tls_files_must_be_more_than_named_as_pem() {
         site.path("tls.key")
     );
     let error = problem(site.load(&hollow));
-    assert_eq!(error.key, "tls.certificate and tls.private_key");
+    assert_eq!(error.key, "tls.certificate");
 }
 
 #[test]

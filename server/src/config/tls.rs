@@ -11,6 +11,9 @@ use super::{
 };
 use crate::listener::Material;
 
+/// The label of a certificate in PEM.
+const CERTIFICATE: &str = "CERTIFICATE";
+
 /// SHA-256 over the content of all files.
 pub(crate) type Digest = [u8; 32];
 
@@ -71,17 +74,19 @@ impl Tls {
     /// Which setting names one that cannot be read, or is not private enough.
     pub(crate) fn read_files(&self) -> Result<TlsFiles, ConfigError> {
         let clients = self.clients.as_ref();
-        let pem = |key: &str, path: &PathBuf| read_pem(path).map_err(|error| error.about(key));
+        let pem = |key: &str, path: &PathBuf, label: &str| {
+            read_pem(path, label).map_err(|error| error.about(key))
+        };
         Ok(TlsFiles {
-            certificate_pem: pem("tls.certificate", &self.certificate)?,
+            certificate_pem: pem("tls.certificate", &self.certificate, CERTIFICATE)?,
             private_key_pem: read_private_key(&self.private_key)
                 .map_err(|error| error.about("tls.private_key"))?,
             client_ca_pem: clients
-                .map(|clients| pem("tls.client_ca", &clients.ca))
+                .map(|clients| pem("tls.client_ca", &clients.ca, CERTIFICATE))
                 .transpose()?,
             client_crl_pem: clients
                 .and_then(|clients| clients.crl.as_ref())
-                .map(|crl| pem("tls.client_crl", crl))
+                .map(|crl| pem("tls.client_crl", crl, "X509 CRL"))
                 .transpose()?,
         })
     }
@@ -101,6 +106,16 @@ impl Tls {
         let clients = ClientAuth::read(source);
         match (certificate, private_key) {
             (Some(certificate), Some(private_key)) => {
+                let files = [
+                    source.keep(
+                        "tls.certificate",
+                        read_pem(&certificate, CERTIFICATE).map(drop),
+                    ),
+                    source.keep("tls.private_key", read_private_key(&private_key).map(drop)),
+                ];
+                if files.contains(&None) {
+                    return None;
+                }
                 let tls = Self {
                     certificate,
                     private_key,
