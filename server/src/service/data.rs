@@ -135,23 +135,22 @@ impl Shared {
         }
     }
 
-    /// Whether a body is short enough, and within what the caller and the namespace may send in a second.
-    fn check_body(
-        &self,
-        field: &'static str,
-        body: &[u8],
-        (by, entry): (&By, &Entry),
-    ) -> Result<(), Failure> {
+    fn check_body(&self, field: &'static str, body: &[u8]) -> Result<(), Failure> {
         let max = self.limits.max_body_bytes;
         if body.len() > max {
             let message = format!("at most {max} bytes");
             return Err(Failure::with_message(ErrorReason::BodyTooLarge, message).at(field));
         }
-        if let Some(budget) = &by.admitted.principal.budget {
-            budget.take_body(body.len())?;
-        }
-        entry.budget.take_body(body.len())
+        Ok(())
     }
+}
+
+/// Counts a body to what the caller and the namespace may send in a second.
+fn take_body(body: &[u8], by: &By, entry: &Entry) -> Result<(), Failure> {
+    if let Some(budget) = &by.admitted.principal.budget {
+        budget.take_body(body.len())?;
+    }
+    entry.budget.take_body(body.len())
 }
 
 /// Of VerifyWebhook `field` is the secret, and method and URL stand beside it; of Sign they stand in the delivery.

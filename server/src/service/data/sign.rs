@@ -10,7 +10,7 @@ use countersign_core::{
 use countersign_proto::v1::{self, SignRequest, SignResponse, sign_request::Input};
 
 use super::{
-    By, Shared, misfit_failure,
+    By, Shared, misfit_failure, take_body,
     webhook::{check_method_and_url, core_headers},
 };
 use crate::{
@@ -72,7 +72,8 @@ impl Shared {
         webhook: v1::WebhookToSign,
         now: Timestamp,
     ) -> Result<SignResponse, Failure> {
-        self.check_body("webhook.body", &webhook.body, (by, entry))?;
+        self.check_body("webhook.body", &webhook.body)?;
+        take_body(&webhook.body, by, entry)?;
         self.check_headers("webhook.headers", &webhook.headers)?;
         check_method_and_url(
             ("webhook.method", &webhook.method),

@@ -35,7 +35,6 @@ impl Shared {
         request: &'r mut VerifyRequest,
     ) -> Result<(Arc<Entry>, Identity, Option<Proof<'r>>), Failure> {
         convert::check_name("secret", &request.secret)?;
-        let entry = self.secret(admitted, &request.secret)?;
         let max = self.limits.max_identifier_bytes;
         let claimed = convert::identity("claimed", request.claimed.take(), max)?;
         let proof = match &request.proof {
@@ -49,7 +48,7 @@ impl Shared {
             }
             None => None,
         };
-        Ok((entry, claimed, proof))
+        Ok((self.secret(admitted, &request.secret)?, claimed, proof))
     }
 
     fn check_proof(&self, field: &'static str, proof: &str) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use countersign_proto::v1::{
     self, Replay, VerifyWebhookRequest, VerifyWebhookResponse, verify_webhook_request::Payload,
 };
 
-use super::{By, Shared, misfit_failure};
+use super::{By, Shared, misfit_failure, take_body};
 use crate::{
     convert,
     failure::{ErrorReason, Failure},
@@ -69,7 +69,6 @@ impl Shared {
         request: &'r VerifyWebhookRequest,
     ) -> Result<(Arc<Entry>, &'r [u8]), Failure> {
         convert::check_name("secret", &request.secret)?;
-        let entry = self.secret(&by.admitted, &request.secret)?;
         self.check_headers("headers", &request.headers)?;
         check_method_and_url(("method", &request.method), ("url", &request.url))?;
         let body = match &request.payload {
@@ -77,7 +76,9 @@ impl Shared {
             Some(Payload::BodyText(text)) => text.as_bytes(),
             None => &[],
         };
-        self.check_body("body", body, (by, &entry))?;
+        self.check_body("body", body)?;
+        let entry = self.secret(&by.admitted, &request.secret)?;
+        take_body(body, by, &entry)?;
         Ok((entry, body))
     }
 
