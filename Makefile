@@ -16,7 +16,7 @@ TESTS_SAID := target/tests.txt
 
 .PHONY: check check-rust lint build test test-every rows attacks deny oracles fuzz fuzz-short advisories differential timing bench
 
-check: lint build test deny oracles fuzz-short
+check: lint build rows deny oracles fuzz-short
 
 check-rust: lint build test deny
 
