@@ -22,7 +22,7 @@ check-rust: lint build test deny
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features countersign-server/fuzzing --locked -- -D warnings
 
 # The end-to-end tests run the program and the client's examples.
 build:

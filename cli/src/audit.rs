@@ -1,6 +1,7 @@
 //! `audit`: who did what, and whether all of it is still there.
 
 mod export;
+mod line;
 mod verify;
 
 use std::{io::Write, path::PathBuf, time::SystemTime};
@@ -16,7 +17,7 @@ use crate::{
     json,
     render::{since, table},
 };
-use export::Line;
+use line::Line;
 
 /// Arguments of `audit`.
 #[derive(Args)]

@@ -70,10 +70,10 @@ pub fn without_live_version(secret: &Secret) -> Secret {
     ended
 }
 
-/// A secret with everything that its scheme needs or may have.
+/// A secret with everything that its scheme needs or may have, with the key of this seed.
 #[must_use]
-pub fn whole(scheme: &Arc<Scheme>) -> Secret {
-    let key = scheme.generate_key(&Zeroizing::new([7; 32]));
+pub fn whole(scheme: &Arc<Scheme>, seed: u8) -> Secret {
+    let key = scheme.generate_key(&Zeroizing::new([seed; 32]));
     let names = scheme
         .parameters
         .keys()

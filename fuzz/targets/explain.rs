@@ -8,19 +8,25 @@ use countersign_core::{
     rotation::VersionState,
     webhook::is_id,
 };
-use countersign_fuzz::{captured::Captured, secrets};
+use countersign_fuzz::{captured::Captured, repeats, secrets};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-/// A shorter value may be a word of the explanation by chance.
 const TELLING_BYTES: usize = 20;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    let Some(captured) = Captured::parse(data) else {
+    let Some((secret, captured, explanation)) = explained(data) else {
         return Corpus::Reject;
     };
-    let Some(secret) = captured.secret() else {
-        return Corpus::Reject;
-    };
+    if let Some(explanation) = explanation {
+        check(&secret, &captured, &explanation, data);
+    }
+    Corpus::Keep
+});
+
+/// What is said of an input that is a proof; nothing of one that cannot be judged.
+fn explained(data: &[u8]) -> Option<(Secret, Captured, Option<Explanation>)> {
+    let captured = Captured::parse(data)?;
+    let secret = captured.secret()?;
     let other = secrets::with_another_key(&secret, 9);
     let texts = [KeyText {
         number: 1,
@@ -36,11 +42,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         Purpose::Webhook => of_delivery(&secret, &captured, known),
         _ => of_identity(&secret, &captured, known),
     };
-    if let Some(explanation) = explanation {
-        check(&secret, &captured, &explanation);
-    }
-    Corpus::Keep
-});
+    Some((secret, captured, explanation))
+}
 
 fn of_delivery(secret: &Secret, captured: &Captured, known: Known<'_>) -> Option<Explanation> {
     let headers = captured.headers();
@@ -61,22 +64,31 @@ fn of_identity(secret: &Secret, captured: &Captured, known: Known<'_>) -> Option
     Some(explanation)
 }
 
-fn check(secret: &Secret, captured: &Captured, explanation: &Explanation) {
+fn check(secret: &Secret, captured: &Captured, explanation: &Explanation, data: &[u8]) {
     assert!(explanation.causes.len() <= MAX_CAUSES);
     assert!(!explanation.checks.is_empty() && explanation.checks.len() < 64);
-    let texts = explanation.checks.iter().map(|check| check.detail.as_str());
-    let causes = explanation.causes.iter();
-    let causes = causes.flat_map(|cause| [cause.summary.as_str(), cause.fix.as_str()]);
-    let said = texts.chain(causes).collect::<Vec<_>>().join("\n");
+    let said = said(explanation);
     assert!(said.len() < 16 << 10);
-    for value in values(secret, captured) {
+    for value in made(secret, captured) {
         assert!(!said.contains(&value), "{value:?} in {said}");
+    }
+    let say = |data: &[u8]| Some(self::said(&explained(data)?.2?));
+    for value in given(captured) {
+        let is_repeated = said.contains(&value) && repeats(data, &value, say);
+        assert!(!is_repeated, "{value:?} in {said}");
     }
 }
 
-/// What may not be said: the key, what Sign would have made, and what was sent.
-fn values(secret: &Secret, captured: &Captured) -> Vec<String> {
-    let mut values = vec![captured.key.clone()];
+fn said(explanation: &Explanation) -> String {
+    let texts = explanation.checks.iter().map(|check| check.detail.as_str());
+    let causes = explanation.causes.iter();
+    let causes = causes.flat_map(|cause| [cause.summary.as_str(), cause.fix.as_str()]);
+    texts.chain(causes).collect::<Vec<_>>().join("\n")
+}
+
+/// What Sign would have made.
+fn made(secret: &Secret, captured: &Captured) -> Vec<String> {
+    let mut values = Vec::new();
     if is_id(&captured.delivery_id)
         && let Ok(signed) = secret.sign_webhook(captured.to_sign(&captured.headers()))
     {
@@ -85,8 +97,16 @@ fn values(secret: &Secret, captured: &Captured) -> Vec<String> {
     if let Ok(signed) = secret.sign_identity(&captured.identity, None, captured.now()) {
         values.push(signed.value);
     }
-    values.extend(captured.headers.iter().map(|(_, value)| value.clone()));
+    values.retain(is_telling);
+    values
+}
+
+/// The key, and what was sent.
+fn given(captured: &Captured) -> Vec<String> {
+    let headers = captured.headers.iter().map(|(_, value)| value.clone());
+    let mut values: Vec<_> = headers.collect();
     values.extend([
+        captured.key.clone(),
         captured.identity.id.clone(),
         captured.identity.email.clone(),
     ]);
@@ -98,9 +118,11 @@ fn values(secret: &Secret, captured: &Captured) -> Vec<String> {
             .chain(captured.token.clone()),
     );
     values.extend(String::from_utf8(captured.body.clone()));
-    // Words of the explanation itself are no values.
-    let is_telling = |value: &String| {
-        value.len() >= TELLING_BYTES && value.contains(|c: char| c.is_ascii_digit())
-    };
-    values.into_iter().filter(is_telling).collect()
+    values.retain(is_telling);
+    values
+}
+
+/// A short one, or one of words alone, may be a part of the explanation by chance.
+fn is_telling(value: &String) -> bool {
+    value.len() >= TELLING_BYTES && value.contains(|c: char| c.is_ascii_digit())
 }

@@ -16,6 +16,9 @@ mod explains;
 mod failpoint;
 mod failure;
 mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod listener;
 mod random;

@@ -142,12 +142,7 @@ impl Server {
         let (health, health_service) = tonic_health::server::health_reporter();
         let others = routes(&shared, reflection)?.add_service(health_service);
         let data_plane = data_plane(DataPlane(shared.clone()), &limits);
-        let gate = GateLayer::new(
-            shared.callers.clone(),
-            shared.clock.clone(),
-            Some(shared.recorder.clone()),
-            &limits,
-        );
+        let gate = gate(&shared, &limits);
         set_health(&health, true).await;
 
         tracing::info!(%address, tls = tls.is_some(), "serving");
@@ -343,6 +338,21 @@ pub async fn serve_in_place_of_ours(
     listener.serve(service, std::future::pending()).await;
 }
 
+/// All services behind the gate, without a transport and the housekeeping, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn in_process(
+    config: Config,
+    clock: Clock,
+) -> Result<tower::util::BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>, StartError>
+{
+    let limits = config.limits.clone();
+    let shared = open(config, clock, KeyPolicy::SampleKeysAllowed)?;
+    let others = routes(&shared, false)?;
+    let data_plane = data_plane(DataPlane(shared.clone()), &limits);
+    let service = stack(gate(&shared, &limits), data_plane, others);
+    Ok(tower::util::BoxCloneSyncService::new(service))
+}
+
 /// Everything that stands between a connection and a handler.
 fn stack(
     gate: GateLayer,
@@ -357,6 +367,15 @@ fn stack(
         .layer(gate)
         .layer(FrontLayer(data_plane))
         .service(others)
+}
+
+fn gate(shared: &Shared, limits: &Limits) -> GateLayer {
+    GateLayer::new(
+        shared.callers.clone(),
+        shared.clock.clone(),
+        Some(shared.recorder.clone()),
+        limits,
+    )
 }
 
 fn data_plane<T: CountersignService>(service: T, limits: &Limits) -> CountersignServiceServer<T> {

@@ -11,7 +11,7 @@ use countersign_client::v1;
 use countersign_core::audit::{Check, Finding, Hash, Head, Record};
 use serde_json::json;
 
-use super::export::Line;
+use super::line::Line;
 use crate::{args::Connection, exit::Exit, json, render::plain};
 
 /// The longest line of an export that is read.

@@ -135,7 +135,8 @@ impl TextRules {
             id: self.id.as_ref().map(|_| id.into()),
         };
         let text = self
-            .text(self.signed_text.first(), &reader, &claims)
+            .check_body_hash(&reader)
+            .and_then(|_| self.text(self.signed_text.first(), &reader, &claims))
             .map_err(|_| SignDeliveryError::Incomplete)?;
         let signature = text.with(key, |parts| key.sign(parts));
         let signature = signature.ok_or(SignDeliveryError::PublicKeyOnly)?;
@@ -228,9 +229,13 @@ impl TextRules {
         if is_form || is_there || delivery.body.is_empty() {
             return None;
         }
-        let joint = if delivery.url.contains('?') { '&' } else { '?' };
+        let (url, fragment) = match delivery.url.find('#') {
+            Some(start) => delivery.url.split_at(start),
+            None => (delivery.url, ""),
+        };
+        let joint = if url.contains('?') { '&' } else { '?' };
         let hash = hex::encode(Sha256::digest(delivery.body));
-        Some(format!("{}{joint}{name}={hash}", delivery.url))
+        Some(format!("{url}{joint}{name}={hash}{fragment}"))
     }
 
     /// Puts the signature where the scheme has it.

@@ -420,6 +420,15 @@ fn a_body_that_is_no_form_is_bound_by_its_hash() {
         .refused(Reason::BodyUnsigned);
     let untyped = Case::of(&rules).header("X-Sig", tag_of(url));
     untyped.refused(Reason::HeaderMissing);
+    let odd = case("{}", json)
+        .url("https://example.com/hook#x?y")
+        .signed(&key());
+    assert!(odd.verdict(&key()).is_ok(), "{}", odd.url);
+    for query in ["bodySHA256=00", "bodySHA256=&bodySHA256="] {
+        let url = format!("https://example.com/hook?{query}");
+        let refused = case("{}", json).url(url.leak()).sign(&key());
+        assert_eq!(refused, Err(SignDeliveryError::Incomplete));
+    }
     // Sign and Verify take one body for a form, or none.
     for kind in [
         "application/x-www-form-urlencoded2",

@@ -1,6 +1,8 @@
 //! Writes what is made from the scheme files: seeds from their vectors, and the dictionary of their names. Run it after a
 //! change of a scheme: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 
+mod calls;
+
 use std::{collections::BTreeSet, fs, io, path::Path};
 
 use countersign_core::{Catalogue, Purpose, Rules, Scheme, catalogue, vectors::Vector};
@@ -58,6 +60,7 @@ fn main() -> io::Result<()> {
         let text = text.replacen("vendor = \"", "vendor = \"own-", 1);
         write("own_scheme", id, text.as_bytes())?;
     }
+    calls::write_all()?;
     write_dictionary()
 }
 
