@@ -17,7 +17,7 @@ use support::{
         settings,
     },
 };
-use tonic::{Code, Request};
+use tonic::Code;
 
 mod support;
 
