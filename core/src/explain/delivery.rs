@@ -83,7 +83,6 @@ fn search(
     let mut found = search.repaired(&own);
     search.budget.next_family();
     let base = search.best_repair(&own);
-    let is_readable = base.is_none();
     let headers = repairs::borrowed(base.as_ref().unwrap_or(&own));
     search.delivery.headers = Headers(&headers);
     if found.is_none() {
@@ -94,7 +93,7 @@ fn search(
     if !causes.is_empty() {
         causes.extend(search.time_cause(false));
     } else {
-        causes = search.without_a_hit(reason, &own, is_readable);
+        causes = search.without_a_hit(reason, &own);
     }
     causes.dedup_by(|a, b| a.code == b.code);
     causes.truncate(MAX_CAUSES);

@@ -15,20 +15,14 @@ use crate::{
 
 impl Search<'_, '_> {
     /// What can be said although no candidate holds.
-    pub(super) fn without_a_hit(
-        &self,
-        reason: Reason,
-        own: &Fields,
-        is_readable: bool,
-    ) -> Vec<Cause> {
+    pub(super) fn without_a_hit(&self, reason: Reason, own: &Fields) -> Vec<Cause> {
         let mut causes = Vec::new();
         if let Some(cause) = self.structure(reason, own) {
             causes.push(cause);
         }
         causes.extend(self.likely());
-        let is_judged = matches!(reason, Reason::SignatureMismatch | Reason::NoLiveVersion)
-            || (is_readable && causes.is_empty());
-        if is_judged {
+        let is_judged = matches!(reason, Reason::SignatureMismatch | Reason::NoLiveVersion);
+        if is_judged || causes.is_empty() {
             causes.push(self.nothing_near(reason));
         }
         causes

@@ -47,6 +47,17 @@ fn assert_says(explanation: &Explanation, code: CauseCode, parts: &[&str]) {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
+fn a_refusal_has_a_cause_whatever_its_content_type_says() {
+    for kind in ["application/x-anything", "", ";"] {
+        let explanation = changed("twilio-form", |vector| {
+            header(vector, "content-type", &[kind]);
+            vector.body.push('9');
+        });
+        assert!(!explanation.causes.is_empty(), "{kind}: {explanation:#?}");
+    }
+}
+
+#[test]
 fn a_content_type_that_is_lost_doubled_or_wrong_is_named() {
     let kind = "content-type";
     for (values, words) in [
