@@ -9,8 +9,8 @@ use support::{
     bystander::{alone, attacked},
     wire::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS,
-        MAX_CONCURRENT_STREAMS, PING, PROTOCOL_ERROR, REFUSED_STREAM, Seen, VERIFY, Wire, call,
-        call_block, frame, message, reset, settings, window_update,
+        INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PING, PROTOCOL_ERROR, REFUSED_STREAM, Seen,
+        VERIFY, Wire, call, call_block, frame, message, reset, settings, window_update,
     },
 };
 
@@ -243,7 +243,9 @@ async fn t17_f22_whoever_takes_no_answer_is_cut_off() {
     let _alone = alone().await;
     for window in [0, 1] {
         let attack = move |server| {
-            let wires: Vec<_> = (0..4).map(|_| Wire::open(server, &[(4, window)])).collect();
+            let wires: Vec<_> = (0..4)
+                .map(|_| Wire::open(server, &[(INITIAL_WINDOW_SIZE, window)]))
+                .collect();
             for wire in &wires {
                 for stream in streams(100) {
                     let list = "/countersign.v1.SchemeService/ListSchemes";
@@ -258,4 +260,32 @@ async fn t17_f22_whoever_takes_no_answer_is_cut_off() {
         assert!(goaways.iter().all(Option::is_some), "{goaways:?}");
         assert!(service.connections().stalled >= 4);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t17_f25_answers_that_nobody_takes_have_a_bound() {
+    let _alone = alone().await;
+    let attack = |server| {
+        let wires: Vec<_> = (0..20)
+            .map(|_| Wire::open(server, &[(INITIAL_WINDOW_SIZE, 0)]))
+            .collect();
+        for wire in &wires {
+            for stream in streams(50) {
+                let list = "/countersign.v1.SchemeService/ListSchemes";
+                wire.send(&[call(stream, list, 0), message(stream, &[])].concat());
+            }
+        }
+        // Each call is either refused, or reset when nobody has taken its answer.
+        for wire in &wires {
+            wire.until("the end of all calls", SOON, |seen| {
+                seen.closed || seen.ended + seen.resets.len() >= 50
+            });
+        }
+        wires.iter().map(|wire| wire.seen().ended).sum::<usize>()
+    };
+    let (refused, service) = attacked("T17 1000 answers", hasty(), attack).await;
+    let stalled = service.connections().stalled;
+    eprintln!("T17: {refused} calls were refused, {stalled} connections told to go");
+    assert!(refused > 0, "there are more answers than places");
+    assert!(stalled > 0);
 }

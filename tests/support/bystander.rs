@@ -20,7 +20,7 @@ use super::{Options, Service, user};
 const INTERVAL: Duration = Duration::from_millis(10);
 /// A machine that does other things as well is no attack, nor is code that was not optimised; below this nothing is said
 /// about ratios.
-const FLOOR: Duration = Duration::from_millis(50);
+const FLOOR: Duration = Duration::from_millis(30);
 /// What the memory of the process may grow by, client and attacker included.
 const MOST_GROWTH_KIB: u64 = 64 * 1024;
 const SECRET: &str = "acme/chat";

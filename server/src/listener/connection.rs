@@ -30,7 +30,7 @@ use super::{
     Counts, Material, Patience, PeerSans,
     admission::{Admission, Ticket},
     guarded::Guarded,
-    sending::{Answer, Sending},
+    sending::{Answer, Sending, Waiting},
 };
 
 /// Streams that we had to reset before the connection is given up; hyper's own figure is 1024.
@@ -49,6 +49,8 @@ pub(super) struct Connections<S> {
     service: S,
     max_streams: u32,
     terms: Terms,
+    /// Of answers, on all connections.
+    waiting: Arc<Waiting>,
     /// Chooses which connection lives how long.
     jitter: RandomState,
 }
@@ -83,6 +85,7 @@ where
             service,
             max_streams,
             terms,
+            waiting: Arc::default(),
             jitter: RandomState::new(),
         }
     }
@@ -106,11 +109,7 @@ where
             },
         };
         let sans = chain.first().map(PeerSans::of);
-        let calls = Calls {
-            service: self.service.clone(),
-            peer: Peer { peer, sans },
-        };
-        self.answer(stream, chain, calls).await;
+        self.answer(stream, chain, Peer { peer, sans }).await;
     }
 
     /// The stream behind the handshake; none if the server ends meanwhile.
@@ -136,9 +135,14 @@ where
     }
 
     /// Answers the calls of a connection until one side ends it.
-    async fn answer(&self, stream: Stream, chain: Vec<CertificateDer<'static>>, calls: Calls<S>) {
+    async fn answer(&self, stream: Stream, chain: Vec<CertificateDer<'static>>, peer: Peer) {
         let terms = &self.terms;
-        let sending = Sending::new(terms.patience.send);
+        let sending = Sending::new(terms.patience.send, self.waiting.clone());
+        let calls = Calls {
+            service: self.service.clone(),
+            peer,
+            sending: sending.clone(),
+        };
         let opened = Arc::new(AtomicBool::new(false));
         let io = Guarded::new(stream, &terms.patience, opened.clone());
         let builder = self.builder(sending.clone());
@@ -223,6 +227,7 @@ struct Peer {
 struct Calls<S> {
     service: S,
     peer: Peer,
+    sending: Sending,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
@@ -242,6 +247,7 @@ where
         }
         Answered {
             call: self.service.clone().oneshot(request),
+            sending: self.sending.clone(),
         }
     }
 }
@@ -251,6 +257,7 @@ pin_project! {
     struct Answered<F> {
         #[pin]
         call: F,
+        sending: Sending,
     }
 }
 
@@ -261,7 +268,8 @@ where
     type Output = Result<Response<Answer<Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answered = self.project().call.poll(context);
-        answered.map_ok(|response| response.map(Answer::new))
+        let me = self.project();
+        let answered = me.call.poll(context);
+        answered.map_ok(|response| response.map(|body| me.sending.answer(body)))
     }
 }

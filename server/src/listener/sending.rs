@@ -5,15 +5,22 @@
 //! it asks for the next one. Two things make that exact. A piece is at most [`MAX_PIECE_BYTES`], since h2 keeps the whole
 //! of a piece for whose first byte there is room. And the last byte of a longer answer is a piece of its own, since
 //! hyper waits for room for a piece but not for what follows it, the trailers.
+//!
+//! What waits is counted as well. An answer for which there is no place any more is not sent, and its call fails; while
+//! there are few places left, nobody may wait for long.
 
 use std::{
     cell::Cell,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
@@ -21,12 +28,20 @@ use tokio::{
     sync::Notify,
     time::{Instant, Sleep, sleep_until},
 };
-use tonic::codegen::Bytes;
+use tonic::{Status, codegen::Bytes};
+
+use crate::failure::{ErrorReason, Failure};
 
 /// The most of an answer that a peer is trusted with at once.
 const MAX_PIECE_BYTES: usize = 16 * 1024;
-/// An answer that may be left in h2 without anybody watching.
+/// An answer that may be left in h2 without anybody watching, and is not counted.
 const UNWATCHED_BYTES: usize = 1024;
+/// What may wait to be taken by all peers. The largest answer has 16 MiB.
+const MAX_WAITING_BYTES: usize = 40 * 1024 * 1024;
+/// What may wait to be taken on one connection, but for a single answer.
+const MAX_WAITING_BYTES_PER_CONNECTION: usize = 8 * 1024 * 1024;
+/// How long a piece may wait while half of the places are taken.
+const CROWDED: Duration = Duration::from_secs(1);
 
 /// What the peer has to take of one answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +77,69 @@ fn handed_over() {
     });
 }
 
+/// What waits to be taken, in bytes.
+#[derive(Default)]
+pub(super) struct Waiting(AtomicUsize);
+
+impl Waiting {
+    /// Takes places for so many bytes, if there are.
+    fn take(&self, bytes: usize, most: usize) -> bool {
+        let more = |waiting: usize| match waiting {
+            0 => Some(bytes),
+            _ => waiting.checked_add(bytes).filter(|sum| *sum <= most),
+        };
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.0.fetch_update(set, fetch, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > MAX_WAITING_BYTES / 2
+    }
+}
+
+/// The places that an answer has taken.
+struct Places {
+    limit: Arc<Limit>,
+    bytes: usize,
+}
+
+impl Places {
+    /// Takes places for a frame, if there are.
+    fn take(&mut self, bytes: usize) -> bool {
+        let of_connection = &self.limit.waiting;
+        if bytes <= UNWATCHED_BYTES {
+            return true;
+        }
+        if !of_connection.take(bytes, MAX_WAITING_BYTES_PER_CONNECTION) {
+            return false;
+        }
+        if !self.limit.in_all.take(bytes, MAX_WAITING_BYTES) {
+            of_connection.give_back(bytes);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+
+    fn give_back(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if bytes > 0 {
+            self.limit.waiting.give_back(bytes);
+            self.limit.in_all.give_back(bytes);
+        }
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
 pin_project! {
     /// The body of an answer.
     pub(super) struct Answer<B> {
@@ -69,16 +147,18 @@ pin_project! {
         body: B,
         // What is left of a frame that was cut.
         rest: Bytes,
+        places: Places,
+        refused: bool,
     }
 }
 
-impl<B> Answer<B> {
-    pub(super) fn new(body: B) -> Self {
-        Self {
-            body,
-            rest: Bytes::new(),
-        }
-    }
+/// What ends an answer for which there is no place.
+fn refusal() -> Frame<Bytes> {
+    let status = Status::from(Failure::new(ErrorReason::Overloaded));
+    let mut trailers = HeaderMap::new();
+    // It has no text that a header would not take.
+    let _ = status.add_header(&mut trailers);
+    Frame::trailers(trailers)
 }
 
 impl<B: Body<Data = Bytes>> Body for Answer<B> {
@@ -91,13 +171,21 @@ impl<B: Body<Data = Bytes>> Body for Answer<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let me = self.project();
         taken();
+        if *me.refused {
+            return Poll::Ready(None);
+        }
         if me.rest.is_empty() {
+            me.places.give_back();
             let frame = match ready!(me.body.poll_frame(context)) {
                 Some(Ok(frame)) => frame,
                 other => return Poll::Ready(other),
             };
             match frame.into_data() {
-                Ok(data) => *me.rest = data,
+                Ok(data) if me.places.take(data.len()) => *me.rest = data,
+                Ok(_) => {
+                    *me.refused = true;
+                    return Poll::Ready(Some(Ok(refusal())));
+                }
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
@@ -107,7 +195,7 @@ impl<B: Body<Data = Bytes>> Body for Answer<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.refused || (self.rest.is_empty() && self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -133,14 +221,32 @@ pub(super) struct Sending(Arc<Limit>);
 struct Limit {
     time: Duration,
     stalled: Notify,
+    /// On this connection.
+    waiting: Waiting,
+    in_all: Arc<Waiting>,
 }
 
 impl Sending {
-    pub(super) fn new(time: Duration) -> Self {
+    pub(super) fn new(time: Duration, in_all: Arc<Waiting>) -> Self {
         Self(Arc::new(Limit {
             time,
             stalled: Notify::new(),
+            waiting: Waiting::default(),
+            in_all,
         }))
+    }
+
+    /// The body of an answer on this connection.
+    pub(super) fn answer<B>(&self, body: B) -> Answer<B> {
+        Answer {
+            body,
+            rest: Bytes::new(),
+            places: Places {
+                limit: self.0.clone(),
+                bytes: 0,
+            },
+            refused: false,
+        }
     }
 
     /// Waits until an answer was not taken.
@@ -157,7 +263,7 @@ where
         tokio::spawn(Call {
             call,
             owed: NOTHING,
-            waiting: None,
+            unmoved: None,
             limit: self.0.clone(),
         });
     }
@@ -169,15 +275,40 @@ pin_project! {
         #[pin]
         call: F,
         owed: Owed,
-        waiting: Option<Waiting>,
+        unmoved: Option<Unmoved>,
         limit: Arc<Limit>,
     }
 }
 
-/// Since when the peer has not taken a piece.
-struct Waiting {
+/// A piece that the peer has not taken.
+struct Unmoved {
     piece: u32,
-    until: Pin<Box<Sleep>>,
+    since: Instant,
+    look: Pin<Box<Sleep>>,
+}
+
+impl Unmoved {
+    fn new(piece: u32, limit: &Limit) -> Self {
+        let since = Instant::now();
+        Self {
+            piece,
+            since,
+            look: Box::pin(sleep_until(since + limit.time.min(CROWDED))),
+        }
+    }
+
+    /// Waits until it has been there for too long.
+    fn poll(&mut self, context: &mut Context<'_>, limit: &Limit) -> Poll<()> {
+        loop {
+            ready!(self.look.as_mut().poll(context));
+            let waited = self.since.elapsed();
+            if waited >= limit.time || limit.in_all.is_crowded() {
+                return Poll::Ready(());
+            }
+            let next = CROWDED.min(limit.time - waited);
+            self.look.as_mut().reset(Instant::now() + next);
+        }
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Call<F> {
@@ -191,20 +322,15 @@ impl<F: Future<Output = ()>> Future for Call<F> {
         if polled.is_ready() {
             return Poll::Ready(());
         }
-        if !me.owed.due {
-            *me.waiting = None;
+        let Owed { piece, due: true } = *me.owed else {
+            *me.unmoved = None;
             return Poll::Pending;
-        }
-        let deadline = Instant::now() + me.limit.time;
-        let waiting = me.waiting.get_or_insert_with(|| Waiting {
-            piece: me.owed.piece,
-            until: Box::pin(sleep_until(deadline)),
-        });
-        if waiting.piece != me.owed.piece {
-            waiting.piece = me.owed.piece;
-            waiting.until.as_mut().reset(deadline);
-        }
-        ready!(waiting.until.as_mut().poll(context));
+        };
+        let unmoved = me.unmoved.take().filter(|unmoved| unmoved.piece == piece);
+        let unmoved = me
+            .unmoved
+            .insert(unmoved.unwrap_or_else(|| Unmoved::new(piece, me.limit)));
+        ready!(unmoved.poll(context, me.limit));
         me.limit.stalled.notify_one();
         Poll::Ready(())
     }
@@ -213,6 +339,28 @@ impl<F: Future<Output = ()>> Future for Call<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t17_f25_answers_that_wait_have_their_places_and_give_them_back() {
+        const MIB: usize = 1024 * 1024;
+        let in_all = Arc::new(Waiting::default());
+        let connections: Vec<_> = (0..6)
+            .map(|_| Sending::new(CROWDED, in_all.clone()))
+            .collect();
+        let places = |of: usize| connections[of].answer(()).places;
+        let mut single = places(0);
+        assert!(single.take(16 * MIB), "alone it may be as large as it is");
+        assert!(!places(0).take(2 * MIB), "beside it none may");
+        assert!(places(0).take(UNWATCHED_BYTES), "but a short one");
+        let mut others: Vec<_> = (1..4).map(places).collect();
+        assert!(others.iter_mut().all(|places| places.take(8 * MIB)));
+        assert!(in_all.is_crowded());
+        assert!(!places(4).take(MIB), "there are none for anybody");
+        drop(single);
+        assert!(places(4).take(MIB));
+        drop(others);
+        assert!(in_all.0.load(Ordering::Relaxed) == 0 && !in_all.is_crowded());
+    }
 
     #[test]
     fn t17_a_long_answer_goes_in_pieces_whose_last_is_one_byte() {
