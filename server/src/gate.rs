@@ -155,11 +155,17 @@ where
         request.extensions_mut().insert(id.clone());
         let access = access_of(request.uri().path());
         Box::pin(async move {
-            let mut response = match access.filter(|access| access.is_recorded()) {
-                Some(access) if rules.recorder.is_some() => {
+            let access_recorded = access.filter(|access| access.is_recorded());
+            let mut response = match (access_recorded, rules.recorder.clone()) {
+                (Some(access), Some(recorder)) => {
+                    let open = recorder.begin();
+                    let recorded = rules.recorded(recorder, inner, request, access, id.clone());
                     // In a task of its own, so that a caller that hangs up leaves its record all the same.
-                    let recorded = tokio::spawn(rules.recorded(inner, request, access, id.clone()));
-                    recorded.await.unwrap_or_else(|_| answer(internal()))
+                    let task = tokio::spawn(async move {
+                        let _open = open;
+                        recorded.await
+                    });
+                    task.await.unwrap_or_else(|_| answer(internal()))
                 }
                 _ => rules.logged(&mut inner, request, access, None).await,
             };
@@ -173,6 +179,7 @@ impl Rules {
     /// Answers a call and writes its record before the answer goes out.
     async fn recorded<S>(
         self: Arc<Self>,
+        recorder: Arc<Recorder>,
         mut handler: S,
         request: Request<Body>,
         access: Access,
@@ -181,10 +188,6 @@ impl Rules {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let Some(recorder) = &self.recorder else {
-            return answer(internal());
-        };
-        let _open = recorder.begin();
         let (path, call) = (request.uri().path().to_owned(), Arc::new(Call::default()));
         let response = self.logged(&mut handler, request, Some(access), Some(&call));
         let response = response.await;
