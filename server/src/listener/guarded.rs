@@ -19,7 +19,7 @@ use tokio::{
 
 use super::Patience;
 
-/// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`
+const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_BYTES: usize = 24;
 const FRAME_HEADER_BYTES: usize = 9;
 
@@ -33,8 +33,8 @@ pub(super) struct Guarded<IO> {
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-/// A connection that is not open yet. It is once the preface and the first frame are there; that they are what they
-/// should be is h2's to say.
+/// A connection that is not open yet. With HTTP/2 it is once the preface and the first frame are there; that they are what
+/// they should be is h2's to say. What begins in another way is HTTP/1.1 or nothing, and for its head hyper has a time.
 struct Opening {
     deadline: Pin<Box<Sleep>>,
     seen_bytes: usize,
@@ -47,6 +47,12 @@ impl Opening {
         // A frame begins with its length in three bytes.
         let length = PREFACE_BYTES..PREFACE_BYTES + 3;
         for (position, byte) in (self.seen_bytes..length.end).zip(bytes) {
+            if PREFACE
+                .get(position)
+                .is_some_and(|expected| expected != byte)
+            {
+                return true;
+            }
             if length.contains(&position) {
                 self.frame_bytes = self.frame_bytes << 8 | usize::from(*byte);
             }
