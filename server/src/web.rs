@@ -56,6 +56,8 @@ pub(crate) struct WebLayer(Arc<Web>);
 struct Web {
     connect: Connect,
     origins: Vec<HeaderValue>,
+    /// None where no page may call.
+    cors: Option<CorsLayer>,
 }
 
 impl WebLayer {
@@ -65,6 +67,7 @@ impl WebLayer {
         Self(Arc::new(Web {
             connect: Connect::new(max_message_bytes),
             origins: origins.to_vec(),
+            cors: (!origins.is_empty()).then(|| cors(origins)),
         }))
     }
 }
@@ -147,24 +150,31 @@ impl Web {
             + 'static,
         S::Future: Send + 'static,
     {
-        let protocol = Protocol::of(&request);
         if !self.admits(request.headers()) {
             let reason = ErrorReason::OriginNotAllowed;
             return connect::refusal(&Status::from(Failure::new(reason)));
         }
-        let cors = self.cors();
-        let web = self;
-        let call = service_fn(move |request| {
-            let (web, inner) = (web.clone(), inner.clone());
-            async move {
-                match protocol {
-                    Protocol::GrpcWeb => GrpcWebLayer::new().layer(inner).oneshot(request).await,
-                    _ => Ok(web.connect.answer(inner, request).await),
-                }
-            }
-        });
-        let Ok(response) = cors.layer(call).oneshot(request).await;
+        let cors = self.cors.clone();
+        let call = service_fn(move |request| self.clone().translated(inner.clone(), request));
+        let Ok(response) = match cors {
+            Some(cors) => cors.layer(call).oneshot(request).await,
+            None => call.oneshot(request).await,
+        };
         response
+    }
+
+    async fn translated<S>(
+        self: Arc<Self>,
+        inner: S,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        match Protocol::of(&request) {
+            Protocol::GrpcWeb => GrpcWebLayer::new().layer(inner).oneshot(request).await,
+            _ => Ok(self.connect.answer(inner, request).await),
+        }
     }
 
     /// Browsers say which page a call is from. A page that nobody allowed gets nothing, even where it claims to be of
@@ -173,13 +183,13 @@ impl Web {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         origins.all(|origin| self.origins.contains(origin))
     }
+}
 
-    fn cors(&self) -> CorsLayer {
-        CorsLayer::new()
-            .allow_origin(self.origins.clone())
-            .allow_methods([Method::POST])
-            .allow_headers(SENT)
-            .expose_headers(ANSWERED)
-            .max_age(PREFLIGHT_AGE)
-    }
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins.to_vec())
+        .allow_methods([Method::POST])
+        .allow_headers(SENT)
+        .expose_headers(ANSWERED)
+        .max_age(PREFLIGHT_AGE)
 }

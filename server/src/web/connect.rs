@@ -13,7 +13,8 @@ use prost::{
     Message as _,
     bytes::{BufMut, Bytes, BytesMut},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
@@ -225,22 +226,43 @@ fn success(message: Bytes, codec: Codec, rpc: Option<Rpc>) -> Response<Body> {
 /// An error, in the JSON that Connect has for it.
 pub(super) fn refusal(status: &Status) -> Response<Body> {
     let (code, http) = code(status.code());
-    let mut error = json!({ "code": code, "message": status.message() });
     let details = tonic_types::pb::Status::decode(status.details()).unwrap_or_default();
-    let details: Vec<_> = details.details.iter().map(detail).collect();
-    if !details.is_empty() {
-        error["details"] = Value::Array(details);
-    }
-    with_body(http, Codec::Json.kind(), error.to_string().into())
+    let error = Refusal {
+        code,
+        message: status.message(),
+        details: details.details.iter().map(Detail::of).collect(),
+    };
+    let body = serde_json::to_vec(&error).unwrap_or_default();
+    with_body(http, Codec::Json.kind(), body.into())
 }
 
-fn detail(any: &prost_types::Any) -> Value {
-    let name = any.type_url.rsplit('/').next().unwrap_or_default();
-    let mut detail = json!({ "type": name, "value": STANDARD_NO_PAD.encode(&any.value) });
-    if let Some(debug) = super::json::detail(name, &any.value) {
-        detail["debug"] = debug;
+#[derive(Serialize)]
+struct Refusal<'s> {
+    code: &'static str,
+    message: &'s str,
+    details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    #[serde(rename = "type")]
+    name: String,
+    /// The message in base64, for programs.
+    value: String,
+    /// The same, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debug: Option<Value>,
+}
+
+impl Detail {
+    fn of(any: &prost_types::Any) -> Self {
+        let name = any.type_url.rsplit('/').next().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            value: STANDARD_NO_PAD.encode(&any.value),
+            debug: super::json::detail(name, &any.value),
+        }
     }
-    detail
 }
 
 /// The name and HTTP status of a code in Connect.
