@@ -140,12 +140,13 @@ where
     async fn answer(&self, stream: Stream, chain: Vec<CertificateDer<'static>>, peer: Peer) {
         let terms = &self.terms;
         let sending = Sending::new(terms.patience.send, self.waiting.clone());
+        let opened = Arc::new(AtomicBool::new(false));
         let calls = Calls {
             service: self.service.clone(),
             peer,
             sending: sending.clone(),
+            opened: opened.clone(),
         };
-        let opened = Arc::new(AtomicBool::new(false));
         let io = Guarded::new(stream, &terms.patience, opened.clone());
         let builder = self.builder(sending.clone());
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), calls));
@@ -236,6 +237,7 @@ struct Calls<S> {
     service: S,
     peer: Peer,
     sending: Sending,
+    opened: Arc<AtomicBool>,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
@@ -247,6 +249,7 @@ where
     type Future = Answered<Oneshot<S, Request<Body>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.opened.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         let Peer { peer, sans } = self.peer.clone();
         request.extensions_mut().insert(peer);
