@@ -341,7 +341,7 @@ pub async fn serve_in_place_of_ours(
     listener.serve(service, std::future::pending()).await;
 }
 
-/// All services behind the gate, without a transport and the housekeeping, for the fuzz targets.
+/// All services and all ways in, without a transport and the housekeeping, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn in_process(
     config: Config,
@@ -349,10 +349,11 @@ pub(crate) fn in_process(
 ) -> Result<tower::util::BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>, StartError>
 {
     let limits = config.limits.clone();
+    let web = web(&config.allowed_origins, &limits);
     let shared = open(config, clock, KeyPolicy::SampleKeysAllowed)?;
     let others = routes(&shared, false)?;
     let data_plane = data_plane(DataPlane(shared.clone()), &limits);
-    let service = stack(gate(&shared, &limits), data_plane, others);
+    let service = web.layer(stack(gate(&shared, &limits), data_plane, others));
     Ok(tower::util::BoxCloneSyncService::new(service))
 }
 
