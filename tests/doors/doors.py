@@ -1,25 +1,29 @@
 """Asks the same questions through every door and compares the answers.
 
-It is a verifier for `countersign conformance run --live`: each case becomes a question to the server in
-COUNTERSIGN_SERVER, asked through all doors named by the arguments (`NAME=COMMAND`) and, as the reference, with JSON over
-HTTP/1.1. Whatever differs makes the case fail. What the kit does not ask is asked first: see `more`. sdk/README.md says
-what questions and answers look like.
+The arguments name the doors (`NAME=COMMAND`); the reference is JSON over HTTP/1.1. All ask the server in
+COUNTERSIGN_SERVER. First come questions of our own, see `more`, then every case of the conformance kit: this program is
+the verifier of `countersign conformance run --live`, and whatever differs makes a case fail. sdk/README.md says what
+questions and answers look like.
 """
 
 import base64
+import contextlib
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 import uuid
 from collections.abc import Iterator
+from typing import TextIO
 
 PREFIXES = ("DECISION_", "REASON_", "TRUST_", "SHIELD_", "VERSION_STATE_", "PROVEN_PART_")
 ANSWER_SECS = 30
-CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}
 
 
 class Json:
@@ -28,14 +32,15 @@ class Json:
     name = "JSON over HTTP/1.1"
 
     def __init__(self, server: str):
-        url = urllib.parse.urlsplit(server)
-        self._connection = http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER_SECS)
+        self._server = urllib.parse.urlsplit(server).netloc
 
     def call(self, service: str, rpc: str, message: dict) -> tuple[int, dict]:
         path = f"/countersign.v1.{service}/{rpc}"
-        self._connection.request("POST", path, json.dumps(message), {"content-type": "application/json"})
-        response = self._connection.getresponse()
-        return response.status, json.loads(response.read())
+        # One that waits for the doors to start would be closed meanwhile.
+        with contextlib.closing(http.client.HTTPConnection(self._server, timeout=ANSWER_SECS)) as connection:
+            connection.request("POST", path, json.dumps(message), {"content-type": "application/json"})
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
 
     def answer(self, question: dict) -> dict:
         rpc = question["rpc"]
@@ -113,14 +118,14 @@ class Doors:
     def report(self) -> int:
         """Prints the table; the exit code."""
         total = sum(self._kinds.values())
-        print(f"{total} questions, compared with {self._reference.name}:", file=sys.stderr)
+        print(f"{total} questions, compared with {self._reference.name}:")
         for name, equal in self._equal.items():
-            print(f"  {name:32} {equal:5} equal  {total - equal:4} differ", file=sys.stderr)
+            print(f"  {name:32} {equal:5} equal  {total - equal:4} differ")
         for kind, count in sorted(self._kinds.items(), key=lambda kind: -kind[1]):
-            print(f"  {count:5} × {kind}", file=sys.stderr)
+            print(f"  {count:5} × {kind}")
         for differences in self._differ.values():
             for difference in differences[:3]:
-                print(f"  {difference}", file=sys.stderr)
+                print(f"  {difference}")
         for door in self._doors:
             door.close()
         return int(any(self._differ.values()) or not self._doors)
@@ -259,9 +264,6 @@ def more(secrets: Secrets) -> Iterator[dict]:
 
 
 def signature(key: str, body: bytes) -> str:
-    import hashlib
-    import hmac
-
     return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
@@ -273,6 +275,21 @@ def verdict(question: dict, answer: dict) -> dict:
     return {"accept": accept} | ({"reason": answer["reason"]} if answer["reason"] else {})
 
 
+@contextlib.contextmanager
+def conformance_run() -> Iterator[tuple[TextIO, TextIO, subprocess.Popen]]:
+    """The runner of the kit, with this process as its verifier: the cases, a file for the answers, and the runner. The
+    verifier that it starts passes on what we say, because it would not wait until all doors are open."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases, answers = (os.path.join(folder, name) for name in ("cases", "answers"))
+        os.mkfifo(cases)
+        os.mkfifo(answers)
+        relay = f"cat {shlex.quote(answers)} & cat >{shlex.quote(cases)}; wait"
+        run = [os.environ["COUNTERSIGN_BIN"], "conformance", "run", "--live", "--", "sh", "-c", relay]
+        runner = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
+        with open(answers, "w") as answers_file, open(cases) as cases_file:
+            yield cases_file, answers_file, runner
+
+
 def main() -> int:
     reference = Json(os.environ["COUNTERSIGN_SERVER"])
     named = (argument.split("=", 1) for argument in sys.argv[1:])
@@ -280,18 +297,23 @@ def main() -> int:
     secrets = Secrets(reference)
     for question in more(secrets):
         doors.ask(question)
-    for line in sys.stdin:
-        case = json.loads(line)
-        question = question_of(case, secrets.of(case))
-        answer = {"skip": True}
-        if question:
-            found, others = doors.ask(question)
-            answer = verdict(question, found)
-            if others:
-                answer = {"accept": not answer["accept"], "reason": f"DIFFERS: {', '.join(others)}"}
-        print(json.dumps({"id": case["id"]} | answer), flush=True)
+    with conformance_run() as (cases, answers, runner):
+        for line in cases:
+            case = json.loads(line)
+            question = question_of(case, secrets.of(case))
+            answer = {"skip": True}
+            if question:
+                found, others = doors.ask(question)
+                answer = verdict(question, found)
+                if others:
+                    answer = {"accept": not answer["accept"], "reason": f"DIFFERS: {', '.join(others)}"}
+            print(json.dumps({"id": case["id"]} | answer), file=answers, flush=True)
+    score, _ = runner.communicate()
     secrets.clear()
-    return doors.report()
+    if runner.returncode != 0:
+        print(score)
+    print(*score.splitlines()[-2:], sep="\n")
+    return doors.report() or runner.returncode
 
 
 if __name__ == "__main__":
