@@ -101,9 +101,7 @@ impl InProcess {
             .header("authorization", bearer)
             .body(Body::new(Full::from(body.to_vec())))
             .ok()?;
-        let Ok(response) = self
-            .runtime
-            .block_on(self.service.clone().oneshot(request));
+        let Ok(response) = self.runtime.block_on(self.service.clone().oneshot(request));
         let status = response.status().as_u16();
         let body = self.runtime.block_on(response.into_body().collect());
         let body = body.map_or(Vec::new(), |body| body.to_bytes().to_vec());
