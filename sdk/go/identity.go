@@ -1,0 +1,93 @@
+package countersign
+
+import (
+	"encoding/json"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	v1 "countersign.internal/sdk/go/v1"
+)
+
+// Identity has the plain fields of a chat user. An empty text is a field that is not there.
+type Identity struct {
+	// The user's stable id in the host application.
+	ID string
+	// The user's email address.
+	Email string
+	// The user's display name.
+	Name string
+	// Further fields, as encoding/json has them; of a token, the remaining claims.
+	Attributes map[string]any
+}
+
+// Proof is the proof of an identity that came with a request. The zero value is none.
+type Proof struct{ hash, token *string }
+
+// Hash is the proof of an identity hash secret. An empty one is a bad proof, not a missing one.
+func Hash(hash string) Proof { return Proof{hash: &hash} }
+
+// Token is the proof of an identity token secret: a compact JWS.
+func Token(token string) Proof { return Proof{token: &token} }
+
+func (i Identity) wire() (*v1.Identity, error) {
+	wire := &v1.Identity{Id: i.ID, Email: i.Email, Name: i.Name}
+	if len(i.Attributes) == 0 {
+		return wire, nil
+	}
+	attributes, err := structpb.NewStruct(i.Attributes)
+	if err != nil || losesDigits(i.Attributes) {
+		return nil, &Error{Code: codes.InvalidArgument, Message: "the identity cannot be sent", Violations: []Violation{{
+			"attributes", "must hold what JSON can, and whole numbers beyond 2^53 - 1 as text"}}}
+	}
+	wire.Attributes = attributes
+	return wire, nil
+}
+
+func (i Identity) sign(request *v1.SignRequest) error {
+	wire, err := i.wire()
+	request.Input = &v1.SignRequest_Identity{Identity: wire}
+	return err
+}
+
+// losesDigits is whether a number in it would become another one as the double that the wire has.
+func losesDigits(value any) bool {
+	const most = 1<<53 - 1
+	switch value := value.(type) {
+	case int:
+		return value > most || value < -most
+	case int64:
+		return value > most || value < -most
+	case uint:
+		return value > most
+	case uint64:
+		return value > most
+	case json.Number:
+		number, err := value.Int64()
+		return err == nil && (number > most || number < -most)
+	case map[string]any:
+		for _, member := range value {
+			if losesDigits(member) {
+				return true
+			}
+		}
+	case []any:
+		for _, element := range value {
+			if losesDigits(element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func identity(wire *v1.Identity) *Identity {
+	if wire == nil {
+		return nil
+	}
+	i := &Identity{ID: wire.GetId(), Email: wire.GetEmail(), Name: wire.GetName()}
+	if wire.GetAttributes() != nil {
+		i.Attributes = wire.GetAttributes().AsMap()
+	}
+	return i
+}
