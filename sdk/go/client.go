@@ -92,7 +92,7 @@ func WithCredentials(names ...string) WebhookOption {
 // Verify checks the proof of an identity that a client claims: Hash or Token, or the zero Proof where none came. Of a
 // token the claim may be empty. A refused proof is a verdict, not an error.
 func (c *Client) Verify(ctx context.Context, secret string, claimed Identity, proof Proof) (*Verdict, error) {
-	wire, err := claimed.wire()
+	wire, err := claimed.wire("claimed")
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ func Hash(hash string) Proof { return Proof{hash: &hash} }
 // Token is the proof of an identity token secret: a compact JWS.
 func Token(token string) Proof { return Proof{token: &token} }
 
-func (i Identity) wire() (*v1.Identity, error) {
+// wire takes the name of the field that the identity stands in.
+func (i Identity) wire(field string) (*v1.Identity, error) {
 	wire := &v1.Identity{Id: i.ID, Email: i.Email, Name: i.Name}
 	if len(i.Attributes) == 0 {
 		return wire, nil
@@ -38,14 +39,14 @@ func (i Identity) wire() (*v1.Identity, error) {
 	attributes, err := structpb.NewStruct(i.Attributes)
 	if err != nil || losesDigits(i.Attributes) {
 		return nil, &Error{Code: codes.InvalidArgument, Message: "the identity cannot be sent", Violations: []Violation{{
-			"attributes", "must hold what JSON can, and whole numbers beyond 2^53 - 1 as text"}}}
+			field + ".attributes", "must hold what JSON can, and whole numbers beyond 2^53 - 1 as text"}}}
 	}
 	wire.Attributes = attributes
 	return wire, nil
 }
 
 func (i Identity) sign(request *v1.SignRequest) error {
-	wire, err := i.wire()
+	wire, err := i.wire("identity")
 	request.Input = &v1.SignRequest_Identity{Identity: wire}
 	return err
 }
