@@ -42,10 +42,13 @@ func TestAClientCertificateStandsForAToken(t *testing.T) {
 }
 
 func TestAServerOfAnotherAuthorityIsNotTrusted(t *testing.T) {
-	client := connect(t, at("TESTBED_TLS_SERVER"), token(t, "TESTBED_TOKEN_FILE"), countersign.WithDeadline(time.Second))
-	_, err := client.Sign(t.Context(), "demo/chatwoot-identity", ada)
-	failure := fails(t, err, codes.Unavailable)
-	same(t, strings.Contains(failure.Message, "certificate"), true)
+	other := countersign.WithCA(file(t, "TESTBED_CLIENT_CERT"))
+	for _, authority := range [][]countersign.Option{nil, {other}} {
+		client := connect(t, append(authority, at("TESTBED_TLS_SERVER"), token(t, "TESTBED_TOKEN_FILE"))...)
+		_, err := client.Sign(t.Context(), "demo/chatwoot-identity", ada)
+		failure := fails(t, err, codes.Unavailable)
+		same(t, strings.Contains(failure.Message, "certificate"), true)
+	}
 }
 
 func TestATokenStaysOffTheNetworkInTheClear(t *testing.T) {

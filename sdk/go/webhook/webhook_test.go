@@ -167,6 +167,19 @@ func TestAHandshakeIsAnsweredAndNoEvent(t *testing.T) {
 	same(t, strings.Contains(text, "abc") && !strings.Contains(text, "true"), true)
 }
 
+func TestAnUnsignedHandshakeIsAnsweredAndNoEvent(t *testing.T) {
+	client := connect(t)
+	_, err := client.CreateSecret(t.Context(), &v1.CreateSecretRequest{
+		Name: "demo/go/middleware-asana", Scheme: "asana.webhook", ImportedKey: "asana-secret-of-thirty-two-bytes-",
+	})
+	ok(t, err)
+	server := receiver(t, client, "demo/go/middleware-asana")
+	answer, text := deliver(t, server, http.Header{"X-Hook-Secret": {"abc"}}, strings.NewReader("{}"))
+	same(t, answer.StatusCode, http.StatusOK)
+	same(t, answer.Header.Get("X-Hook-Secret"), "abc")
+	same(t, text, "")
+}
+
 func TestALargerBodyIsNotTaken(t *testing.T) {
 	server := receiver(t, connect(t), "demo/stripe-webhook", webhook.MaxBytes(10))
 	for size, status := range map[int]int{10: http.StatusUnauthorized, 11: http.StatusRequestEntityTooLarge} {
