@@ -1,8 +1,6 @@
 package countersign
 
 import (
-	"encoding/json"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -17,7 +15,8 @@ type Identity struct {
 	Email string
 	// The user's display name.
 	Name string
-	// Further fields, as encoding/json has them; of a token, the remaining claims.
+	// Further fields, as encoding/json has them; of a token, the remaining claims. The service refuses whole numbers
+	// beyond 2^53 - 1, which the wire cannot carry: give them as text.
 	Attributes map[string]any
 }
 
@@ -37,9 +36,9 @@ func (i Identity) wire(field string) (*v1.Identity, error) {
 		return wire, nil
 	}
 	attributes, err := structpb.NewStruct(i.Attributes)
-	if err != nil || losesDigits(i.Attributes) {
+	if err != nil {
 		return nil, &Error{Code: codes.InvalidArgument, Message: "the identity cannot be sent", Violations: []Violation{{
-			field + ".attributes", "must hold what JSON can, and whole numbers beyond 2^53 - 1 as text"}}}
+			field + ".attributes", "must hold what JSON can"}}}
 	}
 	wire.Attributes = attributes
 	return wire, nil
@@ -49,37 +48,6 @@ func (i Identity) sign(request *v1.SignRequest) error {
 	wire, err := i.wire("identity")
 	request.Input = &v1.SignRequest_Identity{Identity: wire}
 	return err
-}
-
-// losesDigits is whether a number in it would become another one as the double that the wire has.
-func losesDigits(value any) bool {
-	const most = 1<<53 - 1
-	switch value := value.(type) {
-	case int:
-		return value > most || value < -most
-	case int64:
-		return value > most || value < -most
-	case uint:
-		return value > most
-	case uint64:
-		return value > most
-	case json.Number:
-		number, err := value.Int64()
-		return err == nil && (number > most || number < -most)
-	case map[string]any:
-		for _, member := range value {
-			if losesDigits(member) {
-				return true
-			}
-		}
-	case []any:
-		for _, element := range value {
-			if losesDigits(element) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func identity(wire *v1.Identity) *Identity {
