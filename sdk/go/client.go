@@ -44,7 +44,8 @@ func (c *Client) Secrets() v1.SecretServiceClient { return v1.NewSecretServiceCl
 func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "countersign.Client(%s)", c.server) }
 
 // VerifyWebhook checks a delivery: the headers and the raw bytes of the body as they came off the socket, before any
-// parser. WireHeaders says which headers are sent. A refused delivery is a verdict, not an error.
+// parser. WireHeaders says which headers are sent; of a platform that has one value for each name, as AWS Lambda does,
+// make the http.Header with its Set. A refused delivery is a verdict, not an error.
 func (c *Client) VerifyWebhook(
 	ctx context.Context, secret string, header http.Header, body []byte, options ...WebhookOption,
 ) (*WebhookVerdict, error) {
