@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /** What goes along with every call: the token, the deadline, an id, and which calls are made again. */
 final class Calls implements ClientInterceptor {
@@ -38,6 +37,8 @@ final class Calls implements ClientInterceptor {
             "AuditService/ListAuditRecords");
 
     static final Map<String, ?> SERVICE_CONFIG = Map.of(
+            "loadBalancingConfig",
+            List.of(Map.of("round_robin", Map.of())),
             "methodConfig",
             List.of(Map.of(
                     "name",
@@ -78,7 +79,7 @@ final class Calls implements ClientInterceptor {
     }
 
     private static Map<String, String> methodName(String path) {
-        var parts = Stream.of(path.split("/")).toList();
-        return Map.of("service", "countersign.v1." + parts.get(0), "method", parts.get(1));
+        var parts = path.split("/");
+        return Map.of("service", "countersign.v1." + parts[0], "method", parts[1]);
     }
 }

@@ -28,6 +28,9 @@ final class Widgets {
             throw CountersignException.invalid(
                     "scheme", "has no widget that is known here; these have: " + String.join(", ", SCHEMES.keySet()));
         }
+        if (proof == null || proof.isEmpty()) {
+            throw CountersignException.invalid("proof", "is empty: a widget wants the hash or token of its user");
+        }
         var values = Map.of(
                 "id", identity.id(),
                 "email", identity.email(),
@@ -48,15 +51,11 @@ final class Widgets {
         return fields;
     }
 
+    /** Whole or empty, for the place of an item counts. */
     private static List<Object> filled(JsonArray template, Map<String, String> values) {
         var items = new ArrayList<>();
-        template.forEach(item -> {
-            var value = filled(item, values);
-            if (!isEmpty(value)) {
-                items.add(value);
-            }
-        });
-        return items;
+        template.forEach(item -> items.add(filled(item, values)));
+        return items.stream().anyMatch(Widgets::isEmpty) ? List.of() : items;
     }
 
     private static Object filled(JsonElement template, Map<String, String> values) {

@@ -38,6 +38,13 @@ class WidgetsTest {
     }
 
     @Test
+    void aListIsWholeOrNotThere() {
+        assertEquals(
+                Map.of("user:nickname", List.of("Ada")),
+                Countersign.widgetFields("crisp.identity", ADA.withEmail(""), "00ff"));
+    }
+
+    @Test
     void aUserWhoIsCalledLikeAPlaceholderStaysOne() {
         var fields = Countersign.widgetFields("pylon.identity", new Identity("{hash}").withName("{id} $1"), "00ff");
         assertEquals(Map.of("name", "{id} $1", "email_hash", "00ff"), fields);
@@ -47,5 +54,11 @@ class WidgetsTest {
     void anUnknownSchemeIsAnErrorThatNamesTheKnownOnes() {
         var error = failure(() -> Countersign.widgetFields("stripe.webhook", ADA, "00ff"));
         assertTrue(error.getMessage().contains("chatwoot.identity, "), error.getMessage());
+    }
+
+    @Test
+    void aWidgetWithoutAProofIsAnError() {
+        failure(() -> Countersign.widgetFields("chatwoot.identity", ADA, ""));
+        failure(() -> Countersign.widgetFields("chatwoot.identity", ADA, null));
     }
 }
