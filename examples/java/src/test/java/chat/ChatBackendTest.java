@@ -45,20 +45,25 @@ class ChatBackendTest {
         assertTrue(countersign.verifyHash("demo/chatwoot-identity", ADA, hash).isVerified());
         var pylon = fields("pylon");
         assertEquals("ada@example.com", pylon.get("email"));
-        assertTrue(countersign.verifyHash("demo/pylon-identity", ADA, pylon.get("email_hash")).isVerified());
+        assertTrue(countersign
+                .verifyHash("demo/pylon-identity", ADA, pylon.get("email_hash"))
+                .isVerified());
     }
 
     @Test
     void thePageGetsATokenThatProvesItsUser() throws Exception {
-        var kaltalk = countersign.verifyToken("demo/kaltalk-token", ADA, fields("kaltalk").get("userJwt"));
+        var kaltalk = countersign.verifyToken(
+                "demo/kaltalk-token", ADA, fields("kaltalk").get("userJwt"));
         assertEquals("user-42", kaltalk.verified().id());
-        var talkjs = countersign.verifyToken("demo/talkjs-token", ADA, fields("talkjs").get("token"));
+        var talkjs = countersign.verifyToken(
+                "demo/talkjs-token", ADA, fields("talkjs").get("token"));
         assertEquals("user-42", talkjs.verified().id());
     }
 
     private static Map<String, String> fields(String vendor) throws Exception {
         var url = "http://127.0.0.1:" + app.getEnvironment().getProperty("local.server.port") + "/chat/" + vendor;
-        var answer = HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(url)).build(), BodyHandlers.ofString());
+        var answer = HttpClient.newHttpClient()
+                .send(HttpRequest.newBuilder(URI.create(url)).build(), BodyHandlers.ofString());
         assertEquals(200, answer.statusCode());
         return JsonMapper.shared().readValue(answer.body(), new TypeReference<>() {});
     }

@@ -43,7 +43,8 @@ class StripeReceiverTest {
 
     @Test
     void aForgedEventIsRefused() throws Exception {
-        var answer = deliver(EVENT.replace("succeeded", "refunded"), Webhook.Signature.generateSignatureHeader(EVENT, key));
+        var answer =
+                deliver(EVENT.replace("succeeded", "refunded"), Webhook.Signature.generateSignatureHeader(EVENT, key));
         assertEquals(401, answer.statusCode());
         assertEquals("{\"error\":\"webhook_refused\",\"reason\":\"SIGNATURE_MISMATCH\"}", answer.body());
     }

@@ -80,14 +80,19 @@ class SpringFilterTest {
     @Test
     void chunkedAndLargeBodiesPassByteForByte() throws Exception {
         var large = "{\"text\":\"" + "☃".repeat(340_000) + "\"}";
-        var chunks = BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large.getBytes(StandardCharsets.UTF_8)));
+        var chunks =
+                BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large.getBytes(StandardCharsets.UTF_8)));
         assertEquals(large, text(post("/svix/bytes", chunks, svixHeaders(large))));
 
         var noise = new byte[1 << 20];
         new Random(7).nextBytes(noise);
-        var headers = new ArrayList<>(COUNTERSIGN.signWebhook("demo/github-webhook", noise).headers());
+        var headers = new ArrayList<>(
+                COUNTERSIGN.signWebhook("demo/github-webhook", noise).headers());
         headers.add(Map.entry("Content-Type", "application/octet-stream"));
-        assertArrayEquals(noise, post("/github/bytes", BodyPublishers.ofByteArray(noise), headers).body());
+        assertArrayEquals(
+                noise,
+                post("/github/bytes", BodyPublishers.ofByteArray(noise), headers)
+                        .body());
         var more = BodyPublishers.ofByteArray(new byte[(1 << 20) + 1]);
         assertEquals(413, post("/github/bytes", more, headers).statusCode());
     }

@@ -45,11 +45,16 @@ final class Calls implements ClientInterceptor {
                     REPEATABLE.stream().map(Calls::methodName).toList(),
                     "retryPolicy",
                     Map.of(
-                            "maxAttempts", 3.0,
-                            "initialBackoff", "0.1s",
-                            "maxBackoff", "1s",
-                            "backoffMultiplier", 2.0,
-                            "retryableStatusCodes", List.of("UNAVAILABLE")))));
+                            "maxAttempts",
+                            3.0,
+                            "initialBackoff",
+                            "0.1s",
+                            "maxBackoff",
+                            "1s",
+                            "backoffMultiplier",
+                            2.0,
+                            "retryableStatusCodes",
+                            List.of("UNAVAILABLE")))));
 
     private final String token;
     private final Duration deadline;

@@ -63,8 +63,7 @@ public final class Countersign implements AutoCloseable {
     }
 
     /** Checks a webhook delivery, with headers as pairs of a name and one or many values, see {@link Headers}. */
-    public WebhookVerdict verifyWebhook(
-            String secret, Iterable<? extends Map.Entry<String, ?>> headers, byte[] body) {
+    public WebhookVerdict verifyWebhook(String secret, Iterable<? extends Map.Entry<String, ?>> headers, byte[] body) {
         if (body == null) {
             throw CountersignException.invalid("body", "is null: give the raw bytes of the request");
         }

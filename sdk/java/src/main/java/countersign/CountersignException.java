@@ -1,10 +1,10 @@
 package countersign;
 
-import com.google.rpc.BadRequest;
-import com.google.rpc.ErrorInfo;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
+import com.google.rpc.BadRequest;
+import com.google.rpc.ErrorInfo;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -69,7 +69,8 @@ public final class CountersignException extends RuntimeException {
                 .flatMap(bad -> bad.getFieldViolationsList().stream())
                 .map(violation -> new Violation(violation.getField(), violation.getDescription()))
                 .toList();
-        var text = new StringBuilder(Optional.ofNullable(status.getDescription()).orElse(""));
+        var text =
+                new StringBuilder(Optional.ofNullable(status.getDescription()).orElse(""));
         for (var violation : violations) {
             if (text.indexOf(violation.description) < 0) {
                 text.append("; ").append(violation.field).append(": ").append(violation.description);
@@ -78,7 +79,11 @@ public final class CountersignException extends RuntimeException {
         text.append(" [").append(reason == null ? status.getCode() : reason).append("]");
         // What the transport says stands in the cause: "connection refused", "certificate unknown".
         return new CountersignException(
-                status.getCode(), reason, violations, text.append(advice(status.getCode())).toString(), status.getCause());
+                status.getCode(),
+                reason,
+                violations,
+                text.append(advice(status.getCode())).toString(),
+                status.getCause());
     }
 
     private static String advice(Code code) {

@@ -104,7 +104,8 @@ public final class Headers {
 
     private static int size(List<Header> headers) {
         return headers.stream()
-                .mapToInt(header -> header.getNameBytes().size() + header.getValueBytes().size())
+                .mapToInt(header ->
+                        header.getNameBytes().size() + header.getValueBytes().size())
                 .sum();
     }
 

@@ -19,9 +19,7 @@ public record Identity(String id, String email, String name, Map<String, Object>
         email = email == null ? "" : email;
         name = name == null ? "" : name;
         // Not Map.copyOf, for a claim may be null.
-        attributes = attributes == null
-                ? Map.of()
-                : Collections.unmodifiableMap(new LinkedHashMap<>(attributes));
+        attributes = attributes == null ? Map.of() : Collections.unmodifiableMap(new LinkedHashMap<>(attributes));
     }
 
     /** An identity of an id alone. */
@@ -48,7 +46,8 @@ public record Identity(String id, String email, String name, Map<String, Object>
 
     /** The message of the wire, for requests of your own. */
     public countersign.v1.Identity toWire() {
-        var wire = countersign.v1.Identity.newBuilder().setId(id).setEmail(email).setName(name);
+        var wire =
+                countersign.v1.Identity.newBuilder().setId(id).setEmail(email).setName(name);
         if (!attributes.isEmpty()) {
             wire.setAttributes(Wire.struct(attributes));
         }

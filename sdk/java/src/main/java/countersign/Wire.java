@@ -87,7 +87,8 @@ final class Wire {
             return value.setListValue(list).build();
         }
         throw CountersignException.invalid(
-                "attributes", "hold texts, truth values, lists, maps, null, and numbers up to 2^53 - 1: others as text");
+                "attributes",
+                "hold texts, truth values, lists, maps, null, and numbers up to 2^53 - 1: others as text");
     }
 
     private static Object object(Value value) {

@@ -62,7 +62,8 @@ class CountersignTest {
 
     @Test
     void aGenuineDeliveryIsVerifiedAndSaysWhatIsProven() {
-        var verdict = countersign.verifyWebhook(STRIPE, countersign.signWebhook(STRIPE, BODY).headers(), BODY);
+        var verdict = countersign.verifyWebhook(
+                STRIPE, countersign.signWebhook(STRIPE, BODY).headers(), BODY);
 
         assertTrue(verdict.isVerified() && verdict.isEvent());
         assertEquals(List.of(ProvenPart.PROVEN_PART_BODY, ProvenPart.PROVEN_PART_TIMESTAMP), verdict.proven());
@@ -92,10 +93,12 @@ class CountersignTest {
         var body = new byte[1 << 20];
         new Random(1).nextBytes(body);
         var headers = countersign.signWebhook("demo/github-webhook", body).headers();
-        assertTrue(countersign.verifyWebhook("demo/github-webhook", headers, body).isVerified());
+        assertTrue(
+                countersign.verifyWebhook("demo/github-webhook", headers, body).isVerified());
 
         body[body.length - 1] ^= 1;
-        assertFalse(countersign.verifyWebhook("demo/github-webhook", headers, body).isVerified());
+        assertFalse(
+                countersign.verifyWebhook("demo/github-webhook", headers, body).isVerified());
     }
 
     @Test
@@ -110,7 +113,9 @@ class CountersignTest {
         var value = headers.get(0).getValue();
         assertEquals(
                 "HEADER_AMBIGUOUS",
-                countersign.verifyWebhook(STRIPE, Map.of(name, List.of(value, value)), BODY).reasonCode());
+                countersign
+                        .verifyWebhook(STRIPE, Map.of(name, List.of(value, value)), BODY)
+                        .reasonCode());
         assertTrue(countersign.verifyWebhook(STRIPE, Map.of(name, value), BODY).isVerified());
     }
 
@@ -303,8 +308,7 @@ class CountersignTest {
         return Countersign.builder().server(server).deadline(deadline).build();
     }
 
-    private static CountersignException inThread(Runnable call, Consumer<Thread> end)
-            throws InterruptedException {
+    private static CountersignException inThread(Runnable call, Consumer<Thread> end) throws InterruptedException {
         var caught = new AtomicReference<CountersignException>();
         var thread = new Thread(() -> caught.set(failure(call::run)));
         thread.start();

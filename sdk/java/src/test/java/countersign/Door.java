@@ -26,10 +26,12 @@ public final class Door {
             return switch (question.get("rpc").getAsString()) {
                 case "VerifyWebhook" -> shown(countersign.verifyWebhook(delivery(question)));
                 case "Verify" -> shown(countersign.verify(claim(question)));
-                default -> shown(countersign.sign(SignRequest.newBuilder()
-                        .setSecret(DoorLines.text(question, "secret"))
-                        .setIdentity(identity(question.getAsJsonObject("identity")).toWire())
-                        .build()));
+                default ->
+                    shown(countersign.sign(SignRequest.newBuilder()
+                            .setSecret(DoorLines.text(question, "secret"))
+                            .setIdentity(identity(question.getAsJsonObject("identity"))
+                                    .toWire())
+                            .build()));
             };
         } catch (CountersignException error) {
             var fields = error.violations().stream()
@@ -69,7 +71,9 @@ public final class Door {
     private static Identity identity(JsonObject json) {
         var attributes = new LinkedHashMap<String, Object>();
         if (json.has("attributes")) {
-            json.getAsJsonObject("attributes").asMap().forEach((name, value) -> attributes.put(name, DoorLines.object(value)));
+            json.getAsJsonObject("attributes")
+                    .asMap()
+                    .forEach((name, value) -> attributes.put(name, DoorLines.object(value)));
         }
         return new Identity(
                 DoorLines.text(json, "id"), DoorLines.text(json, "email"), DoorLines.text(json, "name"), attributes);
@@ -79,7 +83,9 @@ public final class Door {
         var answer = verdict(verdict.decision(), verdict.reason(), verdict.version());
         answer.put("proven", verdict.proven().stream().map(DoorLines::bare).toList());
         answer.put("proven_fields", verdict.provenFields());
-        answer.put("handshake", verdict.handshake() == null ? null : verdict.handshake().name());
+        answer.put(
+                "handshake",
+                verdict.handshake() == null ? null : verdict.handshake().name());
         return answer;
     }
 

@@ -25,8 +25,8 @@ final class DoorLines {
     private static final Gson GSON = new GsonBuilder()
             .serializeNulls()
             .disableHtmlEscaping()
-            .registerTypeAdapter(Double.class, (JsonSerializer<Double>) (number, type, context) -> new JsonPrimitive(
-                    number == Math.rint(number) ? (Number) number.longValue() : number))
+            .registerTypeAdapter(Double.class, (JsonSerializer<Double>) (number, type, context) ->
+                    new JsonPrimitive(number == Math.rint(number) ? (Number) number.longValue() : number))
             .create();
 
     private DoorLines() {}
@@ -71,7 +71,10 @@ final class DoorLines {
 
     /** The name of an enum's value without its prefix. */
     static String bare(Enum<?> value) {
-        var prefix = value.getDeclaringClass().getSimpleName().replaceAll("(?<=[a-z])(?=[A-Z])", "_").toUpperCase() + "_";
+        var prefix = value.getDeclaringClass()
+                        .getSimpleName()
+                        .replaceAll("(?<=[a-z])(?=[A-Z])", "_")
+                        .toUpperCase() + "_";
         return value.name().startsWith(prefix) ? value.name().substring(prefix.length()) : value.name();
     }
 

@@ -20,7 +20,9 @@ class DoorTest {
     @Test
     void bothDoorsAnswerTheSame() throws IOException {
         try (var countersign = Testbed.open()) {
-            var hash = countersign.sign("demo/chatwoot-identity", new Identity("u")).proof();
+            var hash = countersign
+                    .sign("demo/chatwoot-identity", new Identity("u"))
+                    .proof();
             var header = countersign
                     .signWebhook("demo/stripe-webhook", "{}".getBytes(StandardCharsets.UTF_8))
                     .headers()

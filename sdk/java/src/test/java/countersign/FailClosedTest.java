@@ -139,7 +139,10 @@ class FailClosedTest {
 
     @Test
     void anAllowedButUnverifiedIdentityIsNotVerified() {
-        verdict = verified().toBuilder().setTrust(Trust.TRUST_UNVERIFIED).clearVerified().build();
+        verdict = verified().toBuilder()
+                .setTrust(Trust.TRUST_UNVERIFIED)
+                .clearVerified()
+                .build();
         assertTrue(verify().isAllowed());
         assertFalse(verify().isVerified());
         verdict = verified().toBuilder().setDecision(Decision.DECISION_DENY).build();
@@ -214,7 +217,9 @@ class FailClosedTest {
     }
 
     private static VerifyWebhookResponse allowed() {
-        return VerifyWebhookResponse.newBuilder().setDecision(Decision.DECISION_ALLOW).build();
+        return VerifyWebhookResponse.newBuilder()
+                .setDecision(Decision.DECISION_ALLOW)
+                .build();
     }
 
     private final class Answers extends CountersignServiceImplBase {

@@ -30,7 +30,9 @@ class HeadersTest {
         assertEquals(expected, shown(Headers.toWire(Map.of("X-A", List.of("1", "2")))));
         assertEquals(expected, shown(Headers.toWire(Map.of("X-A", new String[] {"1", "2"}))));
         assertEquals(expected, shown(Headers.toWire(List.of(Map.entry("X-A", "1"), Map.entry("X-A", "2")))));
-        assertEquals(List.of("X-A=1", "x-a=2"), shown(Headers.toWire(List.of(Map.entry("X-A", "1"), Map.entry("x-a", "2")))));
+        assertEquals(
+                List.of("X-A=1", "x-a=2"),
+                shown(Headers.toWire(List.of(Map.entry("X-A", "1"), Map.entry("x-a", "2")))));
         assertEquals(List.of("X-A=1"), shown(Headers.toWire(Map.of("X-A", "1"))));
     }
 
@@ -49,7 +51,11 @@ class HeadersTest {
         server.stop(0);
         assertEquals(List.of("X-signature=1", "X-signature=2"), seen.get().subList(0, 2));
         assertEquals(204, response.statusCode());
-        assertEquals(List.of(), Headers.toWire(response.headers().map()).stream().filter(h -> h.getName().equals("x")).toList());
+        assertEquals(
+                List.of(),
+                Headers.toWire(response.headers().map()).stream()
+                        .filter(h -> h.getName().equals("x"))
+                        .toList());
     }
 
     @Test
@@ -80,17 +86,26 @@ class HeadersTest {
         headers.add(Map.entry("Stripe-Signature", "two"));
         var wire = Headers.toWire(headers);
 
-        var bytes = wire.stream().mapToInt(h -> h.getName().length() + h.getValue().length()).sum();
+        var bytes = wire.stream()
+                .mapToInt(h -> h.getName().length() + h.getValue().length())
+                .sum();
         assertTrue(wire.size() <= 64 && bytes <= 8192, wire.size() + " headers, " + bytes + " bytes");
         assertTrue(wire.size() > 2, "what fits of the rest is sent too");
         assertEquals(List.of("Stripe-Signature=one", "Stripe-Signature=two"), shown(wire.subList(0, 2)));
         wire.forEach(header -> assertEquals(
-                2, wire.stream().filter(other -> other.getName().equals(header.getName())).count(), header.getName()));
+                2,
+                wire.stream()
+                        .filter(other -> other.getName().equals(header.getName()))
+                        .count(),
+                header.getName()));
     }
 
     @Test
     void aHeaderOfTheWebhookIsNeverLeftOut() {
-        assertEquals(65, Headers.toWire(Map.of("stripe-signature", Collections.nCopies(65, "v1=0"))).size());
+        assertEquals(
+                65,
+                Headers.toWire(Map.of("stripe-signature", Collections.nCopies(65, "v1=0")))
+                        .size());
     }
 
     @Test
@@ -102,6 +117,8 @@ class HeadersTest {
     }
 
     private static List<String> shown(List<Header> headers) {
-        return headers.stream().map(header -> header.getName() + "=" + header.getValue()).toList();
+        return headers.stream()
+                .map(header -> header.getName() + "=" + header.getValue())
+                .toList();
     }
 }

@@ -30,7 +30,9 @@ public final class RawDoor {
 
     public static void main(String[] arguments) throws IOException {
         var server = URI.create(System.getenv("COUNTERSIGN_SERVER"));
-        var channel = ManagedChannelBuilder.forAddress(server.getHost(), server.getPort()).usePlaintext().build();
+        var channel = ManagedChannelBuilder.forAddress(server.getHost(), server.getPort())
+                .usePlaintext()
+                .build();
         var stub = CountersignServiceGrpc.newBlockingStub(channel);
         var token = System.getenv("COUNTERSIGN_TOKEN");
         if (token != null && !token.isEmpty()) {

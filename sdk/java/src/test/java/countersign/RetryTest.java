@@ -23,7 +23,9 @@ class RetryTest {
     @BeforeAll
     static void connect() {
         open = Testbed.open();
-        flaky = Countersign.builder().server(Testbed.variable("TESTBED_FLAKY_SERVER")).build();
+        flaky = Countersign.builder()
+                .server(Testbed.variable("TESTBED_FLAKY_SERVER"))
+                .build();
     }
 
     @AfterAll
@@ -50,9 +52,11 @@ class RetryTest {
         var secret = Testbed.secret(flaky, "stripe.webhook").secret().getName();
         assertEquals(2, flaky.rotateSecret(secret).version());
         var secrets = SecretServiceGrpc.newBlockingStub(flaky.channel());
-        var found = secrets.getSecret(GetSecretRequest.newBuilder().setName(secret).build());
+        var found =
+                secrets.getSecret(GetSecretRequest.newBuilder().setName(secret).build());
         assertEquals(2, found.getSecret().getVersionsCount());
-        var page = secrets.listSecrets(ListSecretsRequest.newBuilder().setNamespace("demo").build());
+        var page = secrets.listSecrets(
+                ListSecretsRequest.newBuilder().setNamespace("demo").build());
         assertTrue(page.getSecretsCount() > 10);
     }
 

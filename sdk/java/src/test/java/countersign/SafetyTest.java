@@ -37,7 +37,8 @@ class SafetyTest {
                 "HTTP://countersign.internal"
             })
     void aTokenStaysOffTheNetworkInTheClear(String server) {
-        var error = failure(() -> Countersign.builder().server(server).token(HORSE).build());
+        var error =
+                failure(() -> Countersign.builder().server(server).token(HORSE).build());
         assertEquals(Code.INVALID_ARGUMENT, error.code());
         assertEquals("token", error.violations().get(0).field());
         assertFalse(error.toString().contains("horse"));
@@ -58,7 +59,8 @@ class SafetyTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"127.0.0.1:50051", "ftp://localhost", "/path", "", "unix:/tmp/x", "http://u:horse@localhost"})
+    @ValueSource(
+            strings = {"127.0.0.1:50051", "ftp://localhost", "/path", "", "unix:/tmp/x", "http://u:horse@localhost"})
     void anAddressNeedsASchemeAndAHost(String server) {
         var error = failure(() -> Countersign.builder().server(server).build());
         assertTrue(error.getMessage().contains("http://HOST:PORT"), error.getMessage());
@@ -68,14 +70,18 @@ class SafetyTest {
     @ParameterizedTest
     @ValueSource(strings = {"", "abc\n", "a b", "grün"})
     void aTokenIsVisibleAscii(String token) {
-        var error = failure(() -> Countersign.builder().server("http://localhost").token(token).build());
+        var error = failure(() ->
+                Countersign.builder().server("http://localhost").token(token).build());
         assertTrue(error.getMessage().startsWith("the token is not visible ASCII text"), error.getMessage());
     }
 
     @Test
     void settingsThatCannotBeUsedAreErrors() {
         var pem = "-----BEGIN NOTHING-----".getBytes(StandardCharsets.UTF_8);
-        assertTrue(failure(() -> Countersign.builder().server("http://localhost").caCertificate(pem).build())
+        assertTrue(failure(() -> Countersign.builder()
+                        .server("http://localhost")
+                        .caCertificate(pem)
+                        .build())
                 .getMessage()
                 .contains("https://"));
         for (var builder : List.of(
@@ -117,7 +123,8 @@ class SafetyTest {
 
     @Test
     void tlsWithATokenAndTheServersAuthority() {
-        try (var client = Testbed.tls().token(Testbed.text("TESTBED_TOKEN_FILE")).build()) {
+        try (var client =
+                Testbed.tls().token(Testbed.text("TESTBED_TOKEN_FILE")).build()) {
             var headers = client.signWebhook(STRIPE, BODY).headers();
             assertTrue(client.verifyWebhook(STRIPE, headers, BODY).isVerified());
         }
@@ -144,7 +151,8 @@ class SafetyTest {
 
     @Test
     void aCallerMayDoWhatIsGrantedAndNoMore() {
-        try (var reader = Testbed.tls().token(Testbed.text("TESTBED_READER_TOKEN_FILE")).build()) {
+        try (var reader =
+                Testbed.tls().token(Testbed.text("TESTBED_READER_TOKEN_FILE")).build()) {
             assertFalse(reader.verifyWebhook(STRIPE, Map.of(), BODY).isVerified());
             var error = failure(() -> reader.signWebhook(STRIPE, BODY));
             assertEquals(Code.PERMISSION_DENIED, error.code());

@@ -125,10 +125,7 @@ public final class WebhookFilter implements Filter {
         } catch (CountersignException error) {
             LOG.log(System.Logger.Level.WARNING, "no verdict on a delivery for {0}: {1}", secret, error.getMessage());
             answer.setHeader("Retry-After", "1");
-            refuse(
-                    answer,
-                    HttpServletResponse.SC_SERVICE_UNAVAILABLE,
-                    "{\"error\":\"verification_unavailable\"}");
+            refuse(answer, HttpServletResponse.SC_SERVICE_UNAVAILABLE, "{\"error\":\"verification_unavailable\"}");
             return;
         }
         if (verdict.handshake() != null) {

@@ -2,6 +2,7 @@ package countersign.servlet;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -38,6 +39,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.EnumSet;
@@ -46,6 +48,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.logging.Logger;
+import java.util.logging.SimpleFormatter;
 import java.util.stream.Collectors;
 import org.eclipse.jetty.ee10.servlet.FilterHolder;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
@@ -64,6 +68,8 @@ class WebhookFilterTest {
     private static final String TWILIO_URL = "https://hooks.example.com/twilio?a=1";
     private static final HttpClient HTTP = HttpClient.newHttpClient();
     private static final AtomicInteger HANDLED = new AtomicInteger();
+    private static final Logger LOGGER = Logger.getLogger(WebhookFilter.class.getName());
+    private static final List<String> LOGGED = Collections.synchronizedList(new ArrayList<>());
 
     private static Server jetty;
     private static String base;
@@ -76,6 +82,9 @@ class WebhookFilterTest {
 
     @BeforeAll
     static void start() throws Exception {
+        LOGGER.setUseParentHandlers(false);
+        // A filter of the log sees every entry.
+        LOGGER.setFilter(entry -> LOGGED.add(new SimpleFormatter().format(entry)));
         countersign = Testbed.open();
         nobody = Countersign.builder().server("http://127.0.0.1:1").build();
         stripe = Testbed.secret(countersign, "stripe.webhook");
@@ -90,7 +99,10 @@ class WebhookFilterTest {
         add(app, "/svix/*", new WebhookFilter(countersign, svix.secret().getName()));
         add(app, "/twilio/*", new WebhookFilter(countersign, twilio.secret().getName()).withUrl(r -> TWILIO_URL));
         add(app, "/monday/*", new WebhookFilter(countersign, monday.secret().getName()).withAuthorization());
-        add(app, "/monday-without/*", new WebhookFilter(countersign, monday.secret().getName()));
+        add(
+                app,
+                "/monday-without/*",
+                new WebhookFilter(countersign, monday.secret().getName()));
         add(app, "/slack/*", new WebhookFilter(countersign, "demo/slack-webhook"));
         add(app, "/github/*", new WebhookFilter(countersign, "demo/github-webhook"));
         add(app, "/outage/*", new WebhookFilter(nobody, "demo/stripe-webhook"));
@@ -128,7 +140,9 @@ class WebhookFilterTest {
         var answer = post("/stripe/bytes", EVENT, stripeHeaders(EVENT));
         assertEquals(200, answer.statusCode());
         assertEquals(EVENT, text(answer));
-        assertEquals("PROVEN_PART_BODY PROVEN_PART_TIMESTAMP", answer.headers().firstValue("Proven").orElseThrow());
+        assertEquals(
+                "PROVEN_PART_BODY PROVEN_PART_TIMESTAMP",
+                answer.headers().firstValue("Proven").orElseThrow());
         assertEquals(EVENT, text(post("/stripe/reader", EVENT, stripeHeaders(EVENT))));
         assertEquals(EVENT, text(post("/stripe/body", EVENT, stripeHeaders(EVENT))));
     }
@@ -158,7 +172,8 @@ class WebhookFilterTest {
     @Test
     void chunkedAndLargeBodiesPassByteForByte() throws Exception {
         var large = "{\"text\":\"" + "☃".repeat(340_000) + "\"}";
-        var publisher = BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large.getBytes(StandardCharsets.UTF_8)));
+        var publisher =
+                BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large.getBytes(StandardCharsets.UTF_8)));
         var answer = send("/stripe/bytes", publisher, stripeHeaders(large));
         assertEquals(200, answer.statusCode());
         assertEquals(large, text(answer));
@@ -167,7 +182,10 @@ class WebhookFilterTest {
         new Random(7).nextBytes(noise);
         var signed = countersign.signWebhook("demo/github-webhook", noise).headers();
         var headers = signed.stream().collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
-        assertArrayEquals(noise, send("/github/bytes", BodyPublishers.ofByteArray(noise), headers).body());
+        assertArrayEquals(
+                noise,
+                send("/github/bytes", BodyPublishers.ofByteArray(noise), headers)
+                        .body());
         var chunked = BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(noise));
         assertArrayEquals(noise, send("/github/bytes", chunked, headers).body());
     }
@@ -175,11 +193,15 @@ class WebhookFilterTest {
     @Test
     void aBodyOverTheLimitIsAnswered413() throws Exception {
         var body = "x".repeat(21);
-        var chunked = BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(body.getBytes(StandardCharsets.UTF_8)));
+        var chunked =
+                BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(body.getBytes(StandardCharsets.UTF_8)));
         assertEquals(413, post("/small/bytes", body, stripeHeaders(body)).statusCode());
         assertEquals(413, send("/small/bytes", chunked, stripeHeaders(body)).statusCode());
         assertEquals(0, HANDLED.get());
-        assertEquals(200, post("/small/bytes", "x".repeat(20), stripeHeaders("x".repeat(20))).statusCode());
+        assertEquals(
+                200,
+                post("/small/bytes", "x".repeat(20), stripeHeaders("x".repeat(20)))
+                        .statusCode());
         var million = "x".repeat((1 << 20) + 1);
         assertEquals(413, post("/stripe/bytes", million, stripeHeaders(million)).statusCode());
     }
@@ -195,20 +217,26 @@ class WebhookFilterTest {
     }
 
     @Test
-    void anOutageIsAnswered503() throws Exception {
+    void anOutageIsAnswered503AndLoggedWithoutTheDelivery() throws Exception {
+        LOGGED.clear();
         for (var path : List.of("/outage/bytes", "/unknown/bytes")) {
             var answer = post(path, EVENT, stripeHeaders(EVENT));
             assertEquals(503, answer.statusCode());
             assertEquals("1", answer.headers().firstValue("Retry-After").orElseThrow());
             assertEquals("{\"error\":\"verification_unavailable\"}", text(answer));
         }
+        assertEquals(2, LOGGED.size());
+        assertTrue(LOGGED.get(0).contains("UNAVAILABLE") && LOGGED.get(1).contains("SECRET_NOT_FOUND"), LOGGED + "");
+        assertFalse(LOGGED.toString().contains("evt_1") || LOGGED.toString().contains("v1="), LOGGED + "");
         assertEquals(0, HANDLED.get());
     }
 
     @Test
     void aHandshakeIsAnsweredAndNoEvent() throws Exception {
         var body = "{\"type\":\"url_verification\",\"challenge\":\"abc\"}";
-        var signed = countersign.signWebhook("demo/slack-webhook", body.getBytes(StandardCharsets.UTF_8)).headers();
+        var signed = countersign
+                .signWebhook("demo/slack-webhook", body.getBytes(StandardCharsets.UTF_8))
+                .headers();
         var headers = signed.stream().collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
         var answer = post("/slack/bytes", body, headers);
         assertEquals(200, answer.statusCode());
@@ -256,21 +284,29 @@ class WebhookFilterTest {
             @Override
             public void verifyWebhook(VerifyWebhookRequest request, StreamObserver<VerifyWebhookResponse> answer) {
                 asked.set(request);
-                answer.onNext(VerifyWebhookResponse.newBuilder().setDecision(Decision.DECISION_ALLOW).build());
+                answer.onNext(VerifyWebhookResponse.newBuilder()
+                        .setDecision(Decision.DECISION_ALLOW)
+                        .build());
                 answer.onCompleted();
             }
         };
-        var server = Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create()).addService(service).build().start();
+        var server = Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
+                .addService(service)
+                .build()
+                .start();
         var app = new ServletContextHandler("/");
         var web = new Server(0);
-        try (var client = Countersign.builder().server("http://127.0.0.1:" + server.getPort()).build()) {
+        try (var client = Countersign.builder()
+                .server("http://127.0.0.1:" + server.getPort())
+                .build()) {
             add(app, "/*", new WebhookFilter(client, "demo/x"));
             app.addServlet(new ServletHolder(new Echo()), "/*");
             web.setHandler(app);
             web.start();
-            var request = "PUT /a%20b/bytes?c=%C3%A9 HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 2\r\n"
-                    + "X-Signature: 1\r\nX-Text: gr\u00c3\u00bcn\r\nx-signature: 2\r\nX-Broken: \u00ff\r\nCookie: c\r\n\r\n"
-                    + "\u00ff\u0000";
+            var request =
+                    "PUT /a%20b/bytes?c=%C3%A9 HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 2\r\n"
+                            + "X-Signature: 1\r\nX-Text: gr\u00c3\u00bcn\r\nx-signature: 2\r\nX-Broken: \u00ff\r\nCookie: c\r\n\r\n"
+                            + "\u00ff\u0000";
             try (var socket = new Socket("127.0.0.1", ((ServerConnector) web.getConnectors()[0]).getLocalPort())) {
                 socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
                 var answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
@@ -282,12 +318,19 @@ class WebhookFilterTest {
         }
         assertEquals("PUT", asked.get().getMethod());
         assertEquals("http://h:1/a%20b/bytes?c=%C3%A9", asked.get().getUrl());
-        assertEquals(ByteString.copyFrom(new byte[] {(byte) 0xff, 0}), asked.get().getBody());
+        assertEquals(
+                ByteString.copyFrom(new byte[] {(byte) 0xff, 0}), asked.get().getBody());
         var headers = asked.get().getHeadersList().stream()
                 .map(header -> header.getName().toLowerCase() + "=" + header.getValue())
                 .toList();
         assertEquals(
-                List.of("x-signature=1", "x-signature=2", "connection=close", "content-length=2", "host=h:1", "x-text=grün"),
+                List.of(
+                        "x-signature=1",
+                        "x-signature=2",
+                        "connection=close",
+                        "content-length=2",
+                        "host=h:1",
+                        "x-text=grün"),
                 headers);
     }
 
@@ -318,7 +361,8 @@ class WebhookFilterTest {
     private static void assertRefused(String reason, HttpResponse<byte[]> answer) {
         assertEquals(401, answer.statusCode());
         assertEquals("{\"error\":\"webhook_refused\",\"reason\":\"" + reason + "\"}", text(answer));
-        assertEquals("application/json", answer.headers().firstValue("Content-Type").orElseThrow());
+        assertEquals(
+                "application/json", answer.headers().firstValue("Content-Type").orElseThrow());
     }
 
     private static HttpResponse<byte[]> post(String path, String body, Map<String, String> headers) throws Exception {
@@ -362,7 +406,11 @@ class WebhookFilterTest {
 
         private static byte[] read(String how, HttpServletRequest request) throws IOException {
             return switch (how) {
-                case "/reader" -> request.getReader().lines().collect(Collectors.joining("\n")).getBytes(StandardCharsets.UTF_8);
+                case "/reader" ->
+                    request.getReader()
+                            .lines()
+                            .collect(Collectors.joining("\n"))
+                            .getBytes(StandardCharsets.UTF_8);
                 case "/body" -> WebhookFilter.body(request);
                 case "/form" -> form(request).getBytes(StandardCharsets.UTF_8);
                 default -> request.getInputStream().readAllBytes();
