@@ -8,7 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -27,8 +27,7 @@ import java.util.stream.StreamSupport;
 public final class Headers {
     private static final int MAX_HEADERS = 64;
     private static final int MAX_BYTES = 8 * 1024;
-    private static final String AUTHORIZATION = "authorization";
-    private static final Set<String> CREDENTIALS = Set.of("cookie", AUTHORIZATION, "proxy-authorization");
+    private static final List<String> CREDENTIALS = List.of("cookie", "authorization", "proxy-authorization");
     /** What the names of headers that vendors sign with have in common. */
     private static final List<String> WEBHOOK_NAMES = List.of(
             "signature",
@@ -45,32 +44,27 @@ public final class Headers {
 
     private Headers() {}
 
-    /** The headers to put into a request of your own, without credentials. */
-    public static List<Header> toWire(Map<String, ?> headers) {
-        return toWire(headers.entrySet());
+    /**
+     * The headers to put into a request of your own.
+     *
+     * @param credentials those to send all the same: monday.com has its proof in {@code authorization}
+     */
+    public static List<Header> toWire(Map<String, ?> headers, String... credentials) {
+        return toWire(headers.entrySet(), credentials);
     }
 
-    /** As {@link #toWire(Map)}, of pairs. */
-    public static List<Header> toWire(Iterable<? extends Map.Entry<String, ?>> headers) {
-        return toWire(headers, false);
-    }
-
-    /** The same with {@code authorization}, in which monday.com sends its proof. */
-    public static List<Header> toWireWithAuthorization(Iterable<? extends Map.Entry<String, ?>> headers) {
-        return toWire(headers, true);
-    }
-
-    private static List<Header> toWire(Iterable<? extends Map.Entry<String, ?>> headers, boolean authorization) {
+    /** As {@link #toWire(Map, String...)}, of pairs. */
+    public static List<Header> toWire(Iterable<? extends Map.Entry<String, ?>> headers, String... credentials) {
+        var leftOut = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+        leftOut.addAll(CREDENTIALS);
+        List.of(credentials).forEach(leftOut::remove);
         var groups = new LinkedHashMap<String, List<Header>>();
         for (var entry : headers) {
             // HttpURLConnection names the status line null.
-            if (entry.getKey() == null) {
+            if (entry.getKey() == null || leftOut.contains(entry.getKey())) {
                 continue;
             }
             var key = entry.getKey().toLowerCase(Locale.ROOT);
-            if (CREDENTIALS.contains(key) && !(authorization && key.equals(AUTHORIZATION))) {
-                continue;
-            }
             texts(entry.getValue())
                     .filter(StandardCharsets.UTF_8.newEncoder()::canEncode)
                     .map(text -> header(entry.getKey(), text))

@@ -267,7 +267,7 @@ class CountersignTest {
             var error = failure(() -> silent.sign(CHATWOOT, ADA));
             var took = Duration.ofNanos(System.nanoTime() - start);
             assertEquals(Code.DEADLINE_EXCEEDED, error.code());
-            assertTrue(took.toMillis() >= 250 && took.toMillis() < 3000, took.toString());
+            assertTrue(took.toMillis() >= 250 && took.toMillis() < 4500, took.toString());
         }
     }
 
@@ -315,7 +315,7 @@ class CountersignTest {
         Thread.sleep(200);
         assertNull(caught.get(), "the call still waits");
         end.accept(thread);
-        thread.join(5000);
+        thread.join(20_000);
         return caught.get();
     }
 }

@@ -48,7 +48,7 @@ public final class Door {
                 .toList();
         return VerifyWebhookRequest.newBuilder()
                 .setSecret(DoorLines.text(question, "secret"))
-                .addAllHeaders(Headers.toWireWithAuthorization(headers))
+                .addAllHeaders(Headers.toWire(headers, "authorization"))
                 .setBody(ByteString.copyFrom(Base64.getDecoder().decode(DoorLines.text(question, "body"))))
                 .setMethod(DoorLines.text(question, "method"))
                 .setUrl(DoorLines.text(question, "url"))

@@ -3,7 +3,6 @@ package countersign.servlet;
 import com.google.protobuf.ByteString;
 import countersign.Countersign;
 import countersign.CountersignException;
-import countersign.Handshake;
 import countersign.Headers;
 import countersign.WebhookVerdict;
 import countersign.v1.VerifyWebhookRequest;
@@ -44,14 +43,14 @@ public final class WebhookFilter implements Filter {
     private final String secret;
     private final int limit;
     private final Function<HttpServletRequest, String> url;
-    private final boolean authorization;
+    private final String[] credentials;
 
     /** A delivery that a filter let through. */
     private record Passed(WebhookFilter filter, WebhookVerdict verdict, byte[] body) {}
 
     /** A filter for the deliveries of a secret. */
     public WebhookFilter(Countersign countersign, String secret) {
-        this(countersign, secret, DEFAULT_LIMIT, WebhookFilter::requestUrl, false);
+        this(countersign, secret, DEFAULT_LIMIT, WebhookFilter::requestUrl, new String[0]);
     }
 
     private WebhookFilter(
@@ -59,12 +58,12 @@ public final class WebhookFilter implements Filter {
             String secret,
             int limit,
             Function<HttpServletRequest, String> url,
-            boolean authorization) {
+            String[] credentials) {
         this.countersign = countersign;
         this.secret = secret;
         this.limit = limit;
         this.url = url;
-        this.authorization = authorization;
+        this.credentials = credentials;
     }
 
     /** The same for bodies of at most this many bytes. */
@@ -72,17 +71,17 @@ public final class WebhookFilter implements Filter {
         if (bytes < 1 || bytes == Integer.MAX_VALUE) {
             throw new IllegalArgumentException("the limit is a number of bytes from 1 on");
         }
-        return new WebhookFilter(countersign, secret, bytes, url, authorization);
+        return new WebhookFilter(countersign, secret, bytes, url, credentials);
     }
 
     /** The same with the public URL of a request, as registered with the vendor, for those behind a proxy. */
     public WebhookFilter withUrl(Function<HttpServletRequest, String> url) {
-        return new WebhookFilter(countersign, secret, limit, url, authorization);
+        return new WebhookFilter(countersign, secret, limit, url, credentials);
     }
 
-    /** The same with the header authorization sent to the service: monday.com has its proof there. */
-    public WebhookFilter withAuthorization() {
-        return new WebhookFilter(countersign, secret, limit, url, true);
+    /** The same with these headers sent to the service too: monday.com has its proof in {@code authorization}. */
+    public WebhookFilter withCredentials(String... names) {
+        return new WebhookFilter(countersign, secret, limit, url, names.clone());
     }
 
     /**
@@ -119,27 +118,31 @@ public final class WebhookFilter implements Filter {
             refuse(answer, HttpServletResponse.SC_REQUEST_ENTITY_TOO_LARGE, "{\"error\":\"body_too_large\"}");
             return;
         }
-        WebhookVerdict verdict;
-        try {
-            verdict = countersign.verifyWebhook(delivery(http, body));
-        } catch (CountersignException error) {
-            LOG.log(System.Logger.Level.WARNING, "no verdict on a delivery for {0}: {1}", secret, error.getMessage());
+        var verdict = verdict(http, body);
+        if (verdict == null) {
             answer.setHeader("Retry-After", "1");
             refuse(answer, HttpServletResponse.SC_SERVICE_UNAVAILABLE, "{\"error\":\"verification_unavailable\"}");
-            return;
-        }
-        if (verdict.handshake() != null) {
-            send(answer, verdict.handshake());
+        } else if (verdict.handshake() != null) {
+            var wanted = verdict.handshake();
+            send(answer, wanted.status(), wanted.headers(), wanted.body());
         } else if (verdict.isVerified()) {
             request.setAttribute(PASSED, new Passed(this, verdict, body));
             chain.doFilter(new BufferedRequest(http, body), response);
         } else {
-            // Codes are names of an enum: nothing to escape.
+            // The reason is a name of an enum: nothing to escape.
             var reason = verdict.reason() == null ? "null" : "\"" + verdict.reasonCode() + "\"";
-            refuse(
-                    answer,
-                    HttpServletResponse.SC_UNAUTHORIZED,
-                    "{\"error\":\"webhook_refused\",\"reason\":" + reason + "}");
+            var json = "{\"error\":\"webhook_refused\",\"reason\":" + reason + "}";
+            refuse(answer, HttpServletResponse.SC_UNAUTHORIZED, json);
+        }
+    }
+
+    /** The verdict, or null if there is none. */
+    private WebhookVerdict verdict(HttpServletRequest request, byte[] body) {
+        try {
+            return countersign.verifyWebhook(delivery(request, body));
+        } catch (CountersignException error) {
+            LOG.log(System.Logger.Level.WARNING, "no verdict on a delivery for {0}: {1}", secret, error.getMessage());
+            return null;
         }
     }
 
@@ -160,7 +163,7 @@ public final class WebhookFilter implements Filter {
         var headers = byName.entrySet();
         return VerifyWebhookRequest.newBuilder()
                 .setSecret(secret)
-                .addAllHeaders(authorization ? Headers.toWireWithAuthorization(headers) : Headers.toWire(headers))
+                .addAllHeaders(Headers.toWire(headers, credentials))
                 .setBody(ByteString.copyFrom(body))
                 .setMethod(request.getMethod())
                 .setUrl(url.apply(request))
@@ -204,14 +207,16 @@ public final class WebhookFilter implements Filter {
     }
 
     private static void refuse(HttpServletResponse response, int status, String json) throws IOException {
-        var contentType = Map.entry("Content-Type", "application/json");
-        send(response, new Handshake("", status, List.of(contentType), ByteString.copyFromUtf8(json)));
+        var headers = List.of(Map.entry("Content-Type", "application/json"));
+        send(response, status, headers, ByteString.copyFromUtf8(json));
     }
 
-    private static void send(HttpServletResponse response, Handshake answer) throws IOException {
-        response.setStatus(answer.status());
-        answer.headers().forEach(header -> response.addHeader(header.getKey(), header.getValue()));
-        response.setContentLength(answer.body().size());
-        answer.body().writeTo(response.getOutputStream());
+    private static void send(
+            HttpServletResponse response, int status, List<Map.Entry<String, String>> headers, ByteString body)
+            throws IOException {
+        response.setStatus(status);
+        headers.forEach(header -> response.addHeader(header.getKey(), header.getValue()));
+        response.setContentLength(body.size());
+        body.writeTo(response.getOutputStream());
     }
 }

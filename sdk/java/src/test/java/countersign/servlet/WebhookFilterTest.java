@@ -98,7 +98,10 @@ class WebhookFilterTest {
         add(app, "/small/*", stripeFilter.withLimit(20));
         add(app, "/svix/*", new WebhookFilter(countersign, svix.secret().getName()));
         add(app, "/twilio/*", new WebhookFilter(countersign, twilio.secret().getName()).withUrl(r -> TWILIO_URL));
-        add(app, "/monday/*", new WebhookFilter(countersign, monday.secret().getName()).withAuthorization());
+        add(
+                app,
+                "/monday/*",
+                new WebhookFilter(countersign, monday.secret().getName()).withCredentials("authorization"));
         add(
                 app,
                 "/monday-without/*",
