@@ -62,8 +62,8 @@ public final class Builder {
     /**
      * Makes the client. It connects at its first call.
      *
-     * @throws CountersignException with INVALID_ARGUMENT if the settings cannot be used: no URL of a server, a token that
-     *     would cross the network in the clear, certificates that are none
+     * @throws CountersignException with INVALID_ARGUMENT if the settings cannot be used: no URL of a server, a token
+     *     that would cross the network in the clear, certificates that are none
      */
     public Countersign build() {
         var url = parse(server);

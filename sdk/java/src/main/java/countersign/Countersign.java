@@ -154,15 +154,16 @@ public final class Countersign implements AutoCloseable {
      *
      * @param scheme id of the scheme, such as {@code intercom.identity}
      * @param proof the hash or token, {@link Signed#proof}
-     * @return names and values, in the vendor's order: texts, maps and lists of them. A field without a value is not there
+     * @return names and values, in the vendor's order: texts, maps and lists of them. What has no value is left out
      */
     public static Map<String, Object> widgetFields(String scheme, Identity identity, String proof) {
         return Widgets.fields(scheme, identity, proof);
     }
 
     /**
-     * The connection, for generated stubs of the rest: {@code SchemeServiceGrpc.newBlockingStub(client.channel())}. Token,
-     * deadline and retries hold there too; errors are {@link StatusRuntimeException}, and nothing checks the answers.
+     * The connection, for generated stubs of the rest: {@code SchemeServiceGrpc.newBlockingStub(client.channel())}.
+     * Token, deadline and retries hold there too; errors are {@link StatusRuntimeException}, and nothing checks the
+     * answers.
      */
     public Channel channel() {
         return channel;

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Why there is no answer: the settings cannot be used, the service refused the request, could not be reached, or answered
- * something that must not be read as a verdict. Its text holds nothing of the request.
+ * Why there is no answer: the settings cannot be used, the service refused the request, could not be reached, or
+ * answered something that must not be read as a verdict. Its text holds nothing of the request.
  */
 public final class CountersignException extends RuntimeException {
     private static final long serialVersionUID = 1;

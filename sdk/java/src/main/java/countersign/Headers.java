@@ -15,7 +15,7 @@ import java.util.stream.StreamSupport;
 /**
  * The headers of a received request, as the service takes them: from a map or pairs of a name and a text, or a list or
  * array of texts. So from servlets, Spring, JAX-RS, Netty, {@code java.net.http}, {@code com.sun.net.httpserver} and
- * the events of a cloud's functions.
+ * the events of a cloud's functions. A map of names to single texts has lost what was repeated: take the one of lists.
  *
  * <p>A repeated header stays repeated, in order: a scheme may refuse it for that. Credentials ({@code cookie},
  * {@code authorization}, {@code proxy-authorization}) are left out, and values that UTF-8 cannot carry.

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A proof. One of hash, token, headers and resourceId is set, by the purpose of the secret; the others are null, headers
- * empty. A proof vouches for somebody, so none of it shows in the text form.
+ * A proof. One of hash, token, headers and resourceId is set, by the purpose of the secret; the others are null,
+ * headers empty. A proof vouches for somebody, so none of it shows in the text form.
  *
  * @param hash of an identity hash secret, in the scheme's encoding
  * @param token of an identity token secret: a compact JWS

@@ -29,8 +29,8 @@ import java.util.function.Function;
  * that reads parameters or the body.
  *
  * <p>The handler reads the body as if nobody had before, as bytes, text or form parameters (parts of a multipart body
- * alone are gone: parse {@link #body}), and asks {@link #verdict} what is proven. A refused delivery is answered 401, one
- * over the limit 413, one without a verdict 503 and logged, and a vendor's handshake as the vendor wants.
+ * alone are gone: parse {@link #body}), and asks {@link #verdict} what is proven. A refused delivery is answered 401,
+ * one over the limit 413, one without a verdict 503 and logged, and a vendor's handshake as the vendor wants.
  */
 public final class WebhookFilter implements Filter {
     /** The most bytes of a body, unless set: what the service takes by default. */
