@@ -205,7 +205,7 @@ class WebhookFilterTest {
                 200,
                 post("/small/bytes", "x".repeat(20), stripeHeaders("x".repeat(20)))
                         .statusCode());
-        var million = "x".repeat((1 << 20) + 1);
+        var million = "x".repeat((1 << 20) + 2);
         assertEquals(413, post("/stripe/bytes", million, stripeHeaders(million)).statusCode());
     }
 
