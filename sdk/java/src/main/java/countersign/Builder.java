@@ -11,6 +11,7 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.UnknownHostException;
 import java.time.Duration;
+import java.util.Map;
 
 /** Settings of a client. It shows none of them in its text form. */
 public final class Builder {
@@ -19,14 +20,17 @@ public final class Builder {
     /** A call is retried only as long as its whole request is kept; bodies may have 1 MiB by default. */
     private static final long MAX_REQUEST_BYTES = 32 << 20;
 
-    private String server = fromEnvironment("COUNTERSIGN_SERVER", "http://127.0.0.1:50051");
-    private String token = fromEnvironment("COUNTERSIGN_TOKEN", null);
+    private String server;
+    private String token;
     private Duration deadline = Duration.ofSeconds(5);
     private byte[] authority;
     private byte[] certificate;
     private byte[] key;
 
-    Builder() {}
+    Builder(Map<String, String> environment) {
+        server = set(environment, "COUNTERSIGN_SERVER", "http://127.0.0.1:50051");
+        token = set(environment, "COUNTERSIGN_TOKEN", null);
+    }
 
     /** {@code http://HOST:PORT} or {@code https://HOST:PORT}. Unset: {@code COUNTERSIGN_SERVER}. */
     public Builder server(String url) {
@@ -168,8 +172,8 @@ public final class Builder {
         }
     }
 
-    private static String fromEnvironment(String name, String otherwise) {
-        var value = System.getenv(name);
+    private static String set(Map<String, String> environment, String name, String otherwise) {
+        var value = environment.get(name);
         return value == null || value.isEmpty() ? otherwise : value;
     }
 }

@@ -48,7 +48,7 @@ public final class Countersign implements AutoCloseable {
 
     /** Starts a client with settings of its own. */
     public static Builder builder() {
-        return new Builder();
+        return new Builder(System.getenv());
     }
 
     /**

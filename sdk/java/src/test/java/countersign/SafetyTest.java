@@ -76,6 +76,27 @@ class SafetyTest {
     }
 
     @Test
+    void theEnvironmentHoldsWhereNothingIsGiven() {
+        var far = Map.of("COUNTERSIGN_SERVER", "http://countersign.internal", "COUNTERSIGN_TOKEN", HORSE);
+        assertEquals(
+                "token",
+                failure(() -> new Builder(far).build()).violations().get(0).field());
+        assertDoesNotThrow(
+                () -> new Builder(far).server("http://localhost").build().close());
+        assertEquals(
+                "token",
+                failure(() -> new Builder(Map.of()).token(null).build())
+                        .violations()
+                        .get(0)
+                        .field());
+
+        var here = Map.of("COUNTERSIGN_SERVER", Testbed.variable("COUNTERSIGN_SERVER"), "COUNTERSIGN_TOKEN", "");
+        try (var client = new Builder(here).build()) {
+            assertFalse(client.verifyWebhook(STRIPE, Map.of(), BODY).isVerified());
+        }
+    }
+
+    @Test
     void settingsThatCannotBeUsedAreErrors() {
         var pem = "-----BEGIN NOTHING-----".getBytes(StandardCharsets.UTF_8);
         assertTrue(failure(() -> Countersign.builder()
