@@ -50,10 +50,14 @@ class WebhookMiddleware:
 
     async def _verified(self, secret: str, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(scope, receive)
-        if body is None:
-            return
-        if isinstance(body, Reply):
-            return await _answer(send, body)
+        reply = middleware.too_large() if body is None else await self._reply(secret, scope, body)
+        if reply:
+            await _answer(send, reply)
+        else:
+            await self._app(scope, _replayed(body or b"", receive), send)
+
+    async def _reply(self, secret: str, scope: Scope, body: bytes) -> Reply | None:
+        """None if the delivery is genuine; then the app finds the verdict."""
         try:
             verdict = await self._client.verify_webhook(
                 secret,
@@ -64,25 +68,21 @@ class WebhookMiddleware:
                 credential_headers=self._guard.credential_headers,
             )
         except CountersignError as error:
-            return await _answer(send, middleware.unavailable(error))
-        if reply := middleware.refusal(verdict):
-            return await _answer(send, reply)
+            return middleware.unavailable(error)
         scope.setdefault("state", {})["countersign"] = verdict
-        return await self._app(scope, _replayed(body, receive), send)
+        return middleware.refusal(verdict)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | Reply | None:
-        """The whole body; None if the sender hung up."""
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None if it is too large, or of a sender who hung up, whom no answer reaches."""
         lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
         if any(map(self._guard.is_too_large, lengths)):
-            return middleware.too_large()
+            return None
         body = bytearray()
         while True:
             part = await receive()
-            if part["type"] == "http.disconnect":
-                return None
             body += part.get("body", b"")
-            if len(body) > self._guard.max_body_bytes:
-                return middleware.too_large()
+            if part["type"] == "http.disconnect" or len(body) > self._guard.max_body_bytes:
+                return None
             if not part.get("more_body", False):
                 return bytes(body)
 

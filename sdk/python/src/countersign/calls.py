@@ -4,7 +4,7 @@ differ only in how they wait."""
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
@@ -19,6 +19,7 @@ from countersign.v1.secret_pb2_grpc import SecretServiceStub
 from countersign.verdict import Explanation, NewVersion, Signed, Verdict, WebhookVerdict
 
 T_co = TypeVar("T_co", covariant=True)
+Body: TypeAlias = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Call(Generic[T_co]):
 def webhook_request(
     secret: str,
     headers: Headers,
-    body: bytes,
+    body: Body,
     *,
     method: str = "",
     url: str = "",
@@ -70,7 +71,7 @@ class Calls:
         self,
         secret: str,
         headers: Headers,
-        body: bytes,
+        body: Body,
         *,
         method: str = "",
         url: str = "",

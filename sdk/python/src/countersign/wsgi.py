@@ -45,14 +45,18 @@ class WebhookMiddleware:
         if secret is None:
             return self._app(environ, start_response)
         body = self._body(environ)
-        reply = body if isinstance(body, Reply) else self._reply(secret, environ, body)
+        reply = middleware.too_large() if body is None else self._reply(secret, environ, body)
         if reply:
             start_response(reply.status_line, reply.headers)
             return [reply.body]
+        environ["wsgi.input"] = io.BytesIO(body or b"")
+        environ["wsgi.input_terminated"] = True
+        environ["CONTENT_LENGTH"] = str(len(body or b""))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
         return self._app(environ, start_response)
 
     def _reply(self, secret: str, environ: Environ, body: bytes) -> Reply | None:
-        """None if the delivery is genuine; then the app finds verdict and body."""
+        """None if the delivery is genuine; then the app finds the verdict."""
         try:
             verdict = self._client.verify_webhook(
                 secret,
@@ -65,17 +69,14 @@ class WebhookMiddleware:
         except CountersignError as error:
             return middleware.unavailable(error)
         environ["countersign"] = verdict
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["wsgi.input_terminated"] = True
-        environ["CONTENT_LENGTH"] = str(len(body))
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
         return middleware.refusal(verdict)
 
-    def _body(self, environ: Environ) -> bytes | Reply:
+    def _body(self, environ: Environ) -> bytes | None:
+        """The whole body; None if it is too large."""
         length = environ.get("CONTENT_LENGTH") or None
         if self._guard.is_too_large(length):
-            return middleware.too_large()
-        if length is None and not environ.get("wsgi.input_terminated"):
+            return None
+        if not (length.isdecimal() if length else environ.get("wsgi.input_terminated")):
             return b""
         # Without a length the server itself ends the stream; one byte more shows that a body is too large.
         left = self._guard.max_body_bytes + 1 if length is None else int(length)
@@ -83,7 +84,7 @@ class WebhookMiddleware:
         while left and (part := environ["wsgi.input"].read(left)):
             body += part
             left -= len(part)
-        return bytes(body) if len(body) <= self._guard.max_body_bytes else middleware.too_large()
+        return bytes(body) if len(body) <= self._guard.max_body_bytes else None
 
 
 def request_url(environ: Environ) -> str:
