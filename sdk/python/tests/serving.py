@@ -14,7 +14,18 @@ from typing import Any
 
 SERVERS = {
     "uvicorn": ["-m", "uvicorn", "--log-level", "warning", "--fd", "{fd}", "{app}"],
-    "gunicorn": ["-m", "gunicorn", "--log-level", "warning", "--threads", "4", "--bind", "fd://{fd}", "{app}"],
+    "gunicorn": [
+        "-m",
+        "gunicorn",
+        "--log-level",
+        "warning",
+        "--preload",
+        "--workers",
+        "2",
+        "--bind",
+        "fd://{fd}",
+        "{app}",
+    ],
     "waitress": [
         "-c",
         "import socket, sys, waitress, importlib\n"

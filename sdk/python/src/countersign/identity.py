@@ -30,7 +30,7 @@ class Identity:
 
     @classmethod
     def from_wire(cls, wire: pb.Identity) -> "Identity":
-        attributes = json_format.MessageToDict(wire.attributes)
+        attributes = _whole(json_format.MessageToDict(wire.attributes))
         return cls(id=wire.id, email=wire.email, name=wire.name, attributes=attributes)
 
 
@@ -78,6 +78,15 @@ def _value(value: Any, path: str) -> Value:
         case Mapping():
             return Value(struct_value=_struct(value, path))
     raise invalid(path, "is nothing that JSON has")
+
+
+def _whole(value: Any) -> Any:
+    """The wire has only doubles; a whole number is an int again, as JSON would have it."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _number(value: int | float, path: str) -> float:
