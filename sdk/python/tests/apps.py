@@ -50,7 +50,7 @@ SETTINGS: dict[str, Any] = {"url": registered_url, "credential_headers": {"autho
 # FastAPI
 
 fastapi_app = FastAPI()
-fastapi_app.add_middleware(countersign.asgi.WebhookMiddleware, secret=SECRETS, **SETTINGS)  # type: ignore[arg-type]
+fastapi_app.add_middleware(countersign.asgi.WebhookMiddleware, secret=SECRETS, **SETTINGS)
 
 
 async def fastapi_handler(request: FastAPIRequest) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def starlette_handler(request: Request) -> JSONResponse:
 
 starlette_app = Starlette(
     routes=[Route(path, starlette_handler, methods=["POST"]) for path in PATHS],
-    middleware=[Middleware(countersign.asgi.WebhookMiddleware, SECRETS, **SETTINGS)],  # type: ignore[arg-type]
+    middleware=[Middleware(countersign.asgi.WebhookMiddleware, SECRETS, **SETTINGS)],
 )
 
 
@@ -90,9 +90,7 @@ def flask_handler(path: str) -> dict[str, Any]:
     return report(flask.request.get_data(), parsed, flask.request.environ.get("countersign"))
 
 
-flask_app.wsgi_app = countersign.wsgi.WebhookMiddleware(  # type: ignore[method-assign]
-    flask_app.wsgi_app, SECRETS, **SETTINGS
-)
+flask_app.wsgi_app = countersign.wsgi.WebhookMiddleware(flask_app.wsgi_app, SECRETS, **SETTINGS)  # type: ignore[method-assign]
 
 
 # Django
