@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: Of a machine that is busy with other things.
+START_SECS = 60
+
 SERVERS = {
     "uvicorn": ["-m", "uvicorn", "--log-level", "warning", "--fd", "{fd}", "{app}"],
     "gunicorn": [
@@ -53,7 +56,7 @@ class Site:
 
     def post(self, path: str, body: bytes | Iterable[bytes], headers: Mapping[str, str]) -> Answer:
         """Chunked where the body comes in parts."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECS)
         with contextlib.closing(connection):
             chunked = not isinstance(body, bytes)
             sent = {**headers, "Transfer-Encoding": "chunked"} if chunked else dict(headers)
@@ -81,7 +84,11 @@ def serving(server: str, app: str, folder: Path, log: Path, **variables: str) ->
         yield Site(port, log)
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def chunks(body: bytes, size: int = 4099) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import http.client
 import json
 from pathlib import Path
 
-from serving import as_json, serving
+from serving import START_SECS, as_json, serving
 
 from countersign import Countersign, Identity
 from countersign.v1 import countersign_pb2 as pb
@@ -26,7 +26,7 @@ def test_the_chat_backend_signs_for_every_widget(tmp_path: Path) -> None:
     with Countersign() as client, serving("uvicorn", "chat_backend:app", EXAMPLES, tmp_path / "log") as site:
 
         def fields(vendor: str) -> dict[str, str]:
-            connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=15)
+            connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=START_SECS)
             connection.request("GET", f"/chat/{vendor}")
             response = connection.getresponse()
             found = json.loads(response.read())

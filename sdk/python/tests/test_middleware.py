@@ -22,12 +22,12 @@ from countersign.v1 import countersign_pb2 as pb
 Headers = dict[str, str]
 
 APPS = {
-    "fastapi on uvicorn": ("uvicorn", "apps:fastapi_app"),
-    "starlette on uvicorn": ("uvicorn", "apps:starlette_app"),
-    "django on uvicorn": ("uvicorn", "apps:django_asgi"),
-    "flask on gunicorn": ("gunicorn", "apps:flask_app"),
-    "flask on waitress": ("waitress", "apps:flask_app"),
-    "django on gunicorn": ("gunicorn", "apps:django_wsgi"),
+    "fastapi on uvicorn": ("uvicorn", "apps.on_fastapi:app"),
+    "starlette on uvicorn": ("uvicorn", "apps.on_starlette:app"),
+    "django on uvicorn": ("uvicorn", "apps.on_django:asgi_app"),
+    "flask on gunicorn": ("gunicorn", "apps.on_flask:app"),
+    "flask on waitress": ("waitress", "apps.on_flask:app"),
+    "django on gunicorn": ("gunicorn", "apps.on_django:wsgi_app"),
 }
 TESTS = Path(__file__).parent
 STRIPE_KEY = "whsec_" + secrets.token_hex(16)

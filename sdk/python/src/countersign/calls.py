@@ -145,7 +145,8 @@ class Calls:
         replay_policy: "secret_pb2.ReplayPolicy.ValueType" = secret_pb2.REPLAY_POLICY_UNSPECIFIED,
         request_id: str | None = None,
     ) -> Call[NewVersion]:
-        """Creates a secret, with a key of the vendor's or a new one, which the answer reveals just once.
+        """Creates a secret, with a key of the vendor's or a new one, which the answer reveals just once. Those of
+        identities need a `mode`, such as `secret_pb2.MODE_REQUIRED`.
 
         The same `request_id` with the same arguments answers the same for 24 hours; one is made if none is given.
         Raises CountersignError.

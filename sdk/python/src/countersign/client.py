@@ -93,6 +93,11 @@ def _awaitable(
             answer = await send(call.request)
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from error
+        except asyncio.CancelledError:
+            # gRPC cancels the calls of a channel that is closed; the task itself goes on.
+            if self._connection.closed:
+                raise errors.closed() from None
+            raise
         return call.read(answer)
 
     return method

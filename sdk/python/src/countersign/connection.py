@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -75,15 +76,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         secure, host, port = _parsed(self.server)
-        _check(self.deadline > 0, "deadline", "is not a number of seconds above 0")
+        seconds = isinstance(self.deadline, int | float) and 0 < self.deadline < float("inf")
+        _check(seconds, "deadline", "is not a number of seconds above 0")
         if self.token is not None:
             _check(
                 secure or _is_loopback(host),
                 "token",
                 "is not sent over plain http to another machine: use https://, or a loopback address",
             )
-            visible = self.token.isascii() and self.token.isprintable() and " " not in self.token
-            _check(bool(self.token) and visible, "token", "is not visible ASCII text: check where it came from")
+            visible = isinstance(self.token, str) and re.fullmatch(r"[!-~]+", self.token) is not None
+            _check(visible, "token", "is not visible ASCII text: check where it came from")
         _check_pem(self.ca_certificate, b"CERTIFICATE", "ca_certificate", secure)
         _check_pem(self.client_certificate, b"CERTIFICATE", "client_certificate", secure)
         _check_pem(self.client_key, b"PRIVATE KEY", "client_key", secure)
@@ -175,6 +177,10 @@ class Connection(Generic[C]):
             stubs[kind] = kind(channel)
         return stubs[kind]
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> C | None:
         """The channel to close, if there is one."""
         self._closed = True
@@ -185,7 +191,7 @@ class Connection(Generic[C]):
         place = self._place()
         with self._lock:
             if self._closed:
-                raise errors.CountersignError(grpc.StatusCode.CANCELLED, "the client is closed")
+                raise errors.closed()
             if self._current is None or self._current[0] != place:
                 self._current = (place, self._opened(self.settings), {})
             return self._current
@@ -199,7 +205,8 @@ def _check(holds: bool, setting: str, description: str) -> None:
 def _check_pem(pem: bytes | None, kind: bytes, setting: str, secure: bool) -> None:
     if pem is not None:
         _check(secure, setting, "needs a server that starts with https://")
-        _check(b"-----BEGIN " in pem and kind + b"-----" in pem, setting, "is not PEM text of what it must be")
+        is_pem = isinstance(pem, bytes) and b"-----BEGIN " in pem and kind + b"-----" in pem
+        _check(is_pem, setting, "is not PEM text of what it must be")
 
 
 def _parsed(server: str) -> tuple[bool, str, int]:

@@ -66,6 +66,10 @@ def not_understood(what: str) -> CountersignError:
     return CountersignError(grpc.StatusCode.INTERNAL, message)
 
 
+def closed() -> CountersignError:
+    return CountersignError(grpc.StatusCode.CANCELLED, "the client is closed")
+
+
 def from_rpc(error: Any) -> CountersignError:
     """The error of a call that gRPC raised, blocking or not."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
