@@ -300,7 +300,7 @@ def test_a_deadline_ends_a_call_and_is_told_to_the_server(connect: Connect) -> N
         connect(seen.url).unary(*stub)
         connect(seen.url).unary(*stub, timeout=30)
     for told, meant in zip(seen.remaining_secs, [5, 60, 5, 30], strict=True):
-        assert meant - 3 < told <= meant
+        assert meant - 3 < told < meant + 1
 
 
 def test_retries_do_not_outlast_the_deadline(connect: Connect) -> None:
