@@ -455,6 +455,20 @@ def test_a_token_shows_nowhere(
     assert "horse" not in "".join(shown)
 
 
+def test_without_arguments_the_environment_holds(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_SERVER", "https://from.environment")
+    assert "https://from.environment:443" in repr(connect())
+    assert "http://localhost:80" in repr(connect("http://localhost"))
+    monkeypatch.setenv("COUNTERSIGN_SERVER", "http://from.environment")
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", "")
+    connect()
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", "secret-token")
+    with refused(CODE.INVALID_ARGUMENT):
+        connect()
+    monkeypatch.delenv("COUNTERSIGN_SERVER")
+    assert "http://127.0.0.1:50051" in repr(connect())
+
+
 def test_proofs_and_keys_show_in_no_repr(client: Any) -> None:
     name = new_name()
     created = client.create_secret(name, "chatwoot.identity", mode=secret_pb2.MODE_REQUIRED)
