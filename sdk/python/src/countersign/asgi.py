@@ -20,8 +20,8 @@ class WebhookMiddleware:
     `request.state.countersign` in Starlette and FastAPI. The body stays readable.
 
     `secret` is that of every request, or a mapping of paths to secrets; other paths are handed on unverified, without
-    a verdict. `url` makes the URL that the vendor has
-    registered, for apps behind a proxy that changes it. `credential_headers` are those of `verify_webhook`.
+    a verdict. `url` makes the URL that the vendor has registered, for apps behind a proxy that changes it.
+    `credential_headers` are those of `verify_webhook`.
     """
 
     def __init__(

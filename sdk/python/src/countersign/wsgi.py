@@ -20,8 +20,8 @@ class WebhookMiddleware:
     `request.environ["countersign"]` in Flask and `request.META["countersign"]` in Django. The body stays readable.
 
     `secret` is that of every request, or a mapping of paths to secrets; other paths are handed on unverified, without
-    a verdict. `url` makes the URL that the vendor has
-    registered, for apps behind a proxy that changes it. `credential_headers` are those of `verify_webhook`.
+    a verdict. `url` makes the URL that the vendor has registered, for apps behind a proxy that changes it.
+    `credential_headers` are those of `verify_webhook`.
 
     WSGI servers join headers that were sent twice by a comma before anybody sees them.
     """
