@@ -1,0 +1,75 @@
+"""What the middlewares for ASGI and WSGI have in common: which requests are webhooks, and what they are answered."""
+
+import json
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from countersign.errors import CountersignError
+from countersign.verdict import WebhookVerdict
+
+MAX_BODY_BYTES = 1 << 20
+
+_log = logging.getLogger("countersign")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP response."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def status_line(self) -> str:
+        known = self.status in HTTPStatus.__members__.values()
+        return f"{self.status} {HTTPStatus(self.status).phrase if known else 'Handshake'}"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One secret for every request, or a secret for each path; requests of other paths are none of its business."""
+
+    secret: str | Mapping[str, str]
+    max_body_bytes: int = MAX_BODY_BYTES
+    credential_headers: Collection[str] = field(default=())
+
+    def secret_for(self, path: str) -> str | None:
+        if isinstance(self.secret, str):
+            return self.secret
+        # Frameworks take a path with a slash at its end for the same as that without.
+        bare = path.rstrip("/")
+        return next((secret for guarded, secret in self.secret.items() if guarded.rstrip("/") == bare), None)
+
+    def is_too_large(self, length: str | None) -> bool:
+        """Of a Content-Length that was announced."""
+        return length is not None and length.isdecimal() and int(length) > self.max_body_bytes
+
+
+def refusal(verdict: WebhookVerdict) -> Reply | None:
+    """What to answer instead of handing the request on; None for an event that is genuine."""
+    if verdict.handshake:
+        handshake = verdict.handshake
+        headers = [pair for pair in handshake.headers if pair[0].lower() != "content-length"]
+        length = ("content-length", str(len(handshake.body)))
+        return Reply(handshake.status, [*headers, length], handshake.body)
+    if verdict.verified:
+        return None
+    return _json(401, error="webhook_refused", reason=verdict.reason and verdict.reason.value)
+
+
+def unavailable(error: CountersignError) -> Reply:
+    _log.error("no verdict on a webhook: %s", error)
+    reply = _json(503, error="verification_unavailable")
+    return Reply(reply.status, [*reply.headers, ("retry-after", "1")], reply.body)
+
+
+def too_large() -> Reply:
+    return _json(413, error="body_too_large")
+
+
+def _json(status: int, **content: str | None) -> Reply:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Reply(status, [("content-type", "application/json"), ("content-length", str(len(body)))], body)

@@ -1,0 +1,40 @@
+"""What a vendor's chat widget wants of a signed-in user, from widgets.json."""
+
+import functools
+import json
+import re
+from importlib import resources
+from typing import Any
+
+from countersign.errors import invalid
+from countersign.identity import Identity
+from countersign.verdict import Signed
+
+
+def widget_fields(scheme: str, identity: Identity, proof: Signed | str) -> dict[str, Any]:
+    """The fields for the page, ready for JSON; `proof` is what `sign` answered, or its text. A field that would be
+    empty is left out.
+
+    Raises CountersignError for a scheme whose widget is not known.
+    """
+    widgets = _widgets()
+    if scheme not in widgets:
+        raise invalid("scheme", f"has no widget; known are {', '.join(sorted(widgets))}")
+    text = proof if isinstance(proof, str) else proof.proof
+    values = {"id": identity.id, "email": identity.email, "name": identity.name, "hash": text, "token": text}
+    return _filled(widgets[scheme]["fields"], values)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _widgets() -> dict[str, Any]:
+    return json.loads(resources.files("countersign").joinpath("widgets.json").read_text())  # type: ignore[no-any-return]
+
+
+def _filled(shape: Any, values: dict[str, str]) -> Any:
+    if isinstance(shape, str):
+        return re.sub(r"\{(id|email|name|hash|token)\}", lambda found: values[found[1]], shape)
+    if isinstance(shape, dict):
+        filled = {name: _filled(each, values) for name, each in shape.items()}
+        return {name: value for name, value in filled.items() if value not in ("", {}, [])}
+    filled_all = [_filled(each, values) for each in shape]
+    return [value for value in filled_all if value not in ("", {}, [])]
