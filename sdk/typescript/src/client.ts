@@ -208,8 +208,21 @@ function fields({ id = "", email = "", name = "", attributes }: IdentityFields) 
   for (const [field, value] of Object.entries({ id, email, name })) {
     // Many databases have numbers for ids; which text was meant is not for us to say.
     if (typeof value !== "string") throw invalid(field, `is not a string but a ${typeof value}: convert it first`);
+    // The encoder would put another character in its place, and another user would be vouched for.
+    if (!value.isWellFormed()) throw invalid(field, "has half of a surrogate pair and is no Unicode text");
   }
+  if (!isJson(attributes ?? {})) throw invalid("attributes", "holds something that is no JSON value");
   return { id, email, name, attributes };
+}
+
+/** The encoder takes a Date for an empty object, and a function or undefined for null. */
+function isJson(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(isJson);
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return value === null || /string|boolean/.test(typeof value);
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return isPlain && Object.values(value).every(isJson);
 }
 
 /** Bytes of any realm, as they are. */

@@ -1,5 +1,6 @@
 // The entry for Node.
 
+import { X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Client } from "./client.js";
@@ -43,6 +44,8 @@ function tls(baseUrl: string, { ca, cert, key }: ConnectOptions) {
   if (!baseUrl.startsWith("https:")) throw invalid("url", "is plain http, though a certificate was given: use https");
   if ((cert === undefined) !== (key === undefined)) throw invalid("cert", "and key are needed together");
   try {
+    // A CA that is no certificate is passed over in silence.
+    if (ca !== undefined) new X509Certificate(ca);
     createSecureContext({ ca, cert, key });
   } catch {
     // What OpenSSL says is nothing to repair a file by.

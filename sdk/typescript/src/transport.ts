@@ -34,7 +34,7 @@ export function guarded(inner: Transport, deadlineMs = DEFAULT_DEADLINE_MS): Tra
         try {
           return await inner.unary(method, signal, leftMs, headers, message, contextValues);
         } catch (error) {
-          const failure = CountersignError.from(error);
+          const failure = failed(error, end, signal);
           const pauseMs = jittered(BACKOFF_MS * 2 ** (attempt - 1));
           const inTime = performance.now() + pauseMs < end;
           if (failure.code !== "UNAVAILABLE" || attempt >= attempts || !inTime) throw failure;
@@ -95,6 +95,14 @@ function request<I extends DescMessage>(schema: I, input: MessageInitShape<I>): 
     throw invalid(schema.name, "has a field of the wrong type: texts are strings, numbers whole and in their range");
   }
   return message;
+}
+
+/** Only the caller cancels. What a transport calls so besides is the end of the deadline or of the connection. */
+function failed(error: unknown, end: number, signal?: AbortSignal): CountersignError {
+  const failure = CountersignError.from(error);
+  if (failure.code !== "CANCELLED" || signal?.aborted) return failure;
+  if (performance.now() >= end) return new CountersignError("DEADLINE_EXCEEDED", "the server did not answer in time");
+  return CountersignError.from(new ConnectError("the connection ended before the answer", Code.Unavailable));
 }
 
 /** Between half of a pause and all of it, so that many clients do not come back in step. */
