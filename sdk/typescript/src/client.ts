@@ -135,7 +135,7 @@ export class Client {
   /** Vouches for a user: a hash or a token, by the purpose of the secret. Never from a browser. */
   async sign(secret: string, identity: IdentityFields, options: SignOptions = {}): Promise<Signed> {
     const answer = await this.stub(CountersignService).sign(
-      { secret, input: { case: "identity", value: fields(identity) }, ttl: duration(options.ttlSecs, "ttlSecs") },
+      { secret, input: { case: "identity", value: fields("identity", identity) }, ttl: duration(options.ttlSecs, "ttlSecs") },
       call(options),
     );
     const version = versionUse(answer.version);
@@ -201,17 +201,17 @@ function claim(secret: string, claimed: IdentityFields, proof?: Proof) {
       : proof?.token !== undefined
         ? ({ case: "token", value: proof.token } as const)
         : undefined;
-  return { secret, claimed: fields(claimed), proof: sent };
+  return { secret, claimed: fields("claimed", claimed), proof: sent };
 }
 
-function fields({ id = "", email = "", name = "", attributes }: IdentityFields) {
+function fields(at: string, { id = "", email = "", name = "", attributes }: IdentityFields) {
   for (const [field, value] of Object.entries({ id, email, name })) {
     // Many databases have numbers for ids; which text was meant is not for us to say.
-    if (typeof value !== "string") throw invalid(field, `is not a string but a ${typeof value}: convert it first`);
+    if (typeof value !== "string") throw invalid(`${at}.${field}`, `is not a string but a ${typeof value}: convert it first`);
     // The encoder would put another character in its place, and another user would be vouched for.
-    if (!value.isWellFormed()) throw invalid(field, "has half of a surrogate pair and is no Unicode text");
+    if (!value.isWellFormed()) throw invalid(`${at}.${field}`, "has half of a surrogate pair and is no Unicode text");
   }
-  if (!isJson(attributes ?? {})) throw invalid("attributes", "holds something that is no JSON value");
+  if (!isJson(attributes ?? {})) throw invalid(`${at}.attributes`, "holds something that is no JSON value");
   return { id, email, name, attributes };
 }
 

@@ -74,7 +74,5 @@ function shownUrl(request: NodeRequest): string {
 function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.statusCode = status;
   for (const [name, value] of headers) response.appendHeader(name, value);
-  // What is left of a body that is too large is not waited for.
-  if (status === 413) response.setHeader("connection", "close");
   response.end(body);
 }

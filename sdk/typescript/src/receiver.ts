@@ -45,7 +45,8 @@ export async function receive<R>(
   options: ReceiverOptions<R>,
 ): Promise<Received> {
   const body = await read(delivery.body, options.limitBytes ?? DEFAULT_LIMIT_BYTES);
-  if (body === undefined) return refusal(413, { error: "body_too_large" });
+  // What is left of a body that is too large is not waited for.
+  if (body === undefined) return refusal(413, { error: "body_too_large" }, ["connection", "close"]);
   let verdict: WebhookVerdict;
   try {
     const { method, url } = delivery;
