@@ -135,7 +135,11 @@ export class Client {
   /** Vouches for a user: a hash or a token, by the purpose of the secret. Never from a browser. */
   async sign(secret: string, identity: IdentityFields, options: SignOptions = {}): Promise<Signed> {
     const answer = await this.stub(CountersignService).sign(
-      { secret, input: { case: "identity", value: fields("identity", identity) }, ttl: duration(options.ttlSecs, "ttlSecs") },
+      {
+        secret,
+        input: { case: "identity", value: fields("identity", identity) },
+        ttl: duration(options.ttlSecs, "ttlSecs"),
+      },
       call(options),
     );
     const version = versionUse(answer.version);
@@ -207,7 +211,8 @@ function claim(secret: string, claimed: IdentityFields, proof?: Proof) {
 function fields(at: string, { id = "", email = "", name = "", attributes }: IdentityFields) {
   for (const [field, value] of Object.entries({ id, email, name })) {
     // Many databases have numbers for ids; which text was meant is not for us to say.
-    if (typeof value !== "string") throw invalid(`${at}.${field}`, `is not a string but a ${typeof value}: convert it first`);
+    if (typeof value !== "string")
+      throw invalid(`${at}.${field}`, `is not a string but a ${typeof value}: convert it first`);
     // The encoder would put another character in its place, and another user would be vouched for.
     if (!value.isWellFormed()) throw invalid(`${at}.${field}`, "has half of a surrogate pair and is no Unicode text");
   }
@@ -225,10 +230,13 @@ function isJson(value: unknown): boolean {
   return isPlain && Object.values(value).every(isJson);
 }
 
-/** Bytes of any realm, as they are. */
+/** A view of the bytes, which may come from another realm, such as that of a test runner. */
 function rawBytes(body: unknown): Uint8Array<ArrayBuffer> {
   const kind = Object.prototype.toString.call(body);
-  if (kind === "[object Uint8Array]") return body as Uint8Array<ArrayBuffer>;
+  if (kind === "[object Uint8Array]") {
+    const { buffer, byteOffset, byteLength } = body as Uint8Array<ArrayBuffer>;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  }
   if (kind === "[object ArrayBuffer]") return new Uint8Array(body as ArrayBuffer);
   throw invalid(
     "body",

@@ -100,7 +100,11 @@ async function ask({ rpc, secret, headers, body = "", method, url, claimed, hash
 
 function verdict(reply: Reply): Answer {
   const reason = bare(reply.reason, "REASON_");
-  return { decision: bare(reply.decision, "DECISION_"), reason: reason === "UNSPECIFIED" ? null : reason, ...used(reply) };
+  return {
+    decision: bare(reply.decision, "DECISION_"),
+    reason: reason === "UNSPECIFIED" ? null : reason,
+    ...used(reply),
+  };
 }
 
 function used({ version }: Reply): Answer {
@@ -147,7 +151,9 @@ function failure(error: grpc.ServiceError): Answer {
   const [status] = error.metadata.get("grpc-status-details-bin");
   const details = (texts(status as Buffer | undefined).get(3) ?? []).map((any) => texts(any));
   const values = (type: string) =>
-    details.filter((any) => String(any.get(1)?.[0]).endsWith(`/google.rpc.${type}`)).map((any) => texts(any.get(2)?.[0]));
+    details
+      .filter((any) => String(any.get(1)?.[0]).endsWith(`/google.rpc.${type}`))
+      .map((any) => texts(any.get(2)?.[0]));
   const reason = values("ErrorInfo")[0]?.get(1)?.[0];
   const violations = values("BadRequest").flatMap((bad) => bad.get(1) ?? []);
   const fields = violations.map((violation) => String(texts(violation).get(1)?.[0] ?? ""));
