@@ -15,6 +15,8 @@ export default tseslint.config(
         { allowForKnownSafeCalls: ["test", "suite", "describe", "it"] },
       ],
       "@typescript-eslint/no-misused-promises": "error",
+      // Express tells a handler of errors by its four arguments.
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       // Express is a namespace of its own making; bytes of headers are control characters.
       "@typescript-eslint/no-namespace": ["error", { allowDeclarations: true }],
       "no-control-regex": "off",

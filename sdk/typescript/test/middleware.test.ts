@@ -29,7 +29,7 @@ import {
 const slackSecret = await secret("slack.webhook");
 const asanaSecret = await secret("asana.webhook");
 const twilioSecret = await secret("twilio.webhook");
-const mondaySecret = "demo/no-such-secret";
+const mondaySecret = await secret("monday.webhook");
 
 const errors: CountersignError[] = [];
 const onError = (error: CountersignError) => void errors.push(error);
@@ -48,9 +48,11 @@ const routes: Record<string, Route> = {
   "/small": { secret: stripeSecret, options: { limitBytes: 100 } },
   "/down": { secret: stripeSecret, client: nobody, options: { onError } },
   "/late": { secret: stripeSecret, client: silent, options: { onError } },
-  "/unknown": { secret: mondaySecret, options: { onError } },
+  "/unknown": { secret: "demo/no-such-secret", options: { onError } },
   "/slack": { secret: slackSecret },
   "/asana": { secret: asanaSecret },
+  "/monday": { secret: mondaySecret, options: { credentials: ["authorization"] } },
+  "/without": { secret: mondaySecret },
   "/twilio": { secret: twilioSecret },
   "/proxied": { secret: twilioSecret, options: { url: () => "https://public.example/hook?a=1" } },
 };
@@ -201,6 +203,13 @@ for (const [framework, app] of Object.entries(apps)) {
       assert.deepEqual([asana.status, asana.headers["x-hook-secret"], asana.text], [200, "s-42", ""]);
       const forged = await post(`${url}/slack`, [["X-Slack-Signature", "v0=00"]], question);
       assert.equal(forged.status, 401);
+    });
+
+    test("authorization is sent where it is asked for", async () => {
+      const [body, headers] = [Buffer.from("{}"), await signed(mondaySecret, Buffer.from("{}"))];
+      assert.equal(headers[0]?.[0].toLowerCase(), "authorization");
+      assert.equal((await post(`${url}/monday`, headers, body)).status, 200);
+      assert.equal((await post(`${url}/without`, headers, body)).status, 401);
     });
 
     test("the URL is the one of the request, or what the function says", async () => {

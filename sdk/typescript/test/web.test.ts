@@ -109,7 +109,7 @@ test("the entries for browsers and edge runtimes need nothing of Node's", async 
       client.verifyWebhook(stripeSecret, headers, bytes.buffer).then((verdict) => verdict.verified),
       POST(new Request("https://edge.example/", { method: "POST", headers, body })).then((reply) => reply.text()),
     ]);`;
-  assert.deepEqual(await (runInContext(script, page) as Promise<unknown>), [true, true, "{}"]);
+  assert.deepEqual([...(await (runInContext(script, page) as Promise<unknown[]>))], [true, true, "{}"]);
 });
 
 /** What a page has and a script of Node's `vm` has not. */
