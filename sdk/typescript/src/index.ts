@@ -5,7 +5,7 @@ import { createSecureContext } from "node:tls";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Client } from "./client.js";
 import { invalid } from "./error.js";
-import { endpoint } from "./transport.js";
+import { DEFAULT_DEADLINE_MS, endpoint } from "./transport.js";
 
 export * from "./core.js";
 
@@ -34,7 +34,14 @@ export function connect(url?: string, options: ConnectOptions = {}): Client {
   // A token of the environment is for the server of the environment alone.
   const token = options.token ?? (url === undefined ? COUNTERSIGN_TOKEN || undefined : undefined);
   const address = endpoint(url ?? (COUNTERSIGN_SERVER || "http://127.0.0.1:50051"), token);
-  const transport = createGrpcTransport({ ...address, nodeOptions: tls(address.baseUrl, options) });
+  // A connection that died in silence is found out early enough for another attempt within the deadline.
+  const pingMs = 0.4 * (options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+  const transport = createGrpcTransport({
+    ...address,
+    nodeOptions: tls(address.baseUrl, options),
+    pingIntervalMs: pingMs,
+    pingTimeoutMs: pingMs,
+  });
   return new Client(transport, options);
 }
 

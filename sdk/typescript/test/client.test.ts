@@ -9,6 +9,7 @@ import {
   address,
   client,
   dropping,
+  freezing,
   listening,
   nobody,
   pem,
@@ -233,6 +234,18 @@ test("a connection that breaks in the middle is UNAVAILABLE, and the next attemp
   await failure(connect(always).sign("demo/chatwoot-identity", { id: "u" }), "UNAVAILABLE");
   await failure(nobody.sign("a/b", { id: "u" }), "UNAVAILABLE");
   await failure(connect("http://nowhere.invalid").sign("a/b", { id: "u" }), "UNAVAILABLE");
+});
+
+test("a connection that died in silence costs no answer", async () => {
+  const { url, freeze } = await freezing(server);
+  const patient = connect(url, { deadlineMs: 1000 });
+  const sign = () => patient.sign("demo/chatwoot-identity", { id: "u" });
+  await sign();
+  freeze();
+  assert.ok((await sign()).hash, "just used");
+  freeze();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.ok((await sign()).hash, "idle for long");
 });
 
 test("TLS: the CA, a token and a client certificate", async () => {

@@ -16,6 +16,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const environment = {
   ...process.env,
   COUNTERSIGN_SERVER: server,
+  npm_config_prefer_offline: "true",
   PATH: `${dirname(variable("COUNTERSIGN_BIN"))}:${process.env.PATH}`,
 };
 

@@ -121,6 +121,27 @@ export async function listening<S extends Server>(running: S): Promise<S> {
   return running;
 }
 
+/** A way to another server whose connections can be made to die in silence; new ones live. */
+export async function freezing(target: string): Promise<{ url: string; freeze: () => void }> {
+  const { hostname, port } = new URL(target);
+  const ways: [Socket, Socket][] = [];
+  const proxy = createServer((socket) => {
+    const onward = createConnection({ host: hostname, port: Number(port) });
+    ways.push([socket, onward]);
+    for (const end of [socket, onward]) end.on("error", () => {});
+    after(() => onward.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await listening(proxy);
+  const freeze = () => {
+    for (const [socket, onward] of ways.splice(0)) {
+      socket.unpipe(onward).resume();
+      onward.unpipe(socket).resume();
+    }
+  };
+  return { url: address(proxy), freeze };
+}
+
 /** A server that hangs up on the first connections and then passes on to another. */
 export async function dropping(times: number, target: string): Promise<string> {
   const { hostname, port } = new URL(target);
