@@ -16,8 +16,8 @@ export interface WebhookEvent {
  * A handler that is called for genuine deliveries only; all others are answered here. Further arguments of the framework
  * are passed on.
  *
- * `Request` joins repeated headers with a comma before anybody sees them, so a scheme that refuses repeated ones refuses
- * the joined value instead.
+ * `Request` joins repeated headers with a comma before anybody sees them, so here a repeated header is one whose value
+ * has a comma in it.
  */
 export function webhook<R extends Request, A extends unknown[]>(
   client: Client,

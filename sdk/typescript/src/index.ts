@@ -35,7 +35,7 @@ export function connect(url?: string, options: ConnectOptions = {}): Client {
   const token = options.token ?? (url === undefined ? COUNTERSIGN_TOKEN || undefined : undefined);
   const address = endpoint(url ?? (COUNTERSIGN_SERVER || "http://127.0.0.1:50051"), token);
   // A connection that died in silence is found out early enough for another attempt within the deadline.
-  const pingMs = 0.4 * (options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+  const pingMs = 0.25 * (options.deadlineMs ?? DEFAULT_DEADLINE_MS);
   const transport = createGrpcTransport({
     ...address,
     nodeOptions: tls(address.baseUrl, options),

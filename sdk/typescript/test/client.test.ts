@@ -238,13 +238,13 @@ test("a connection that breaks in the middle is UNAVAILABLE, and the next attemp
 
 test("a connection that died in silence costs no answer", async () => {
   const { url, freeze } = await freezing(server);
-  const patient = connect(url, { deadlineMs: 1000 });
+  const patient = connect(url, { deadlineMs: 2400 });
   const sign = () => patient.sign("demo/chatwoot-identity", { id: "u" });
   await sign();
   freeze();
   assert.ok((await sign()).hash, "just used");
   freeze();
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await new Promise((resolve) => setTimeout(resolve, 700));
   assert.ok((await sign()).hash, "idle for long");
 });
 
@@ -327,4 +327,10 @@ test("streams of the generated client come through, and end at the deadline if t
     for await (const { data } of late.stub(BackupService).createBackup({})) assert.fail(`${data.length} bytes`);
   };
   await failure(begin, "DEADLINE_EXCEEDED");
+  const cancelled = async () => {
+    const patient = connect(variable("TESTBED_SILENT_SERVER")).stub(BackupService);
+    const signal = AbortSignal.timeout(50);
+    for await (const { data } of patient.createBackup({}, { signal })) assert.fail(`${data.length} bytes`);
+  };
+  await failure(cancelled, "CANCELLED");
 });
