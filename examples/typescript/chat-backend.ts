@@ -2,7 +2,8 @@
 // vendor's script; the keys never leave Countersign.
 //
 //   countersign dev                        # in another terminal
-//   node build/chat-backend.js
+//   (cd ../../sdk/typescript && npm ci && npm run build)
+//   npm install && npm run build && node build/chat-backend.js
 //   curl http://127.0.0.1:4243/chat/chatwoot
 
 import { connect, CountersignError, widgetFields } from "@countersign/client";

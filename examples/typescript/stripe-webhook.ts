@@ -1,7 +1,8 @@
 // Receives Stripe's webhooks. Nothing here holds Stripe's signing secret: Countersign does.
 //
 //   countersign dev                        # in another terminal
-//   node build/stripe-webhook.js
+//   (cd ../../sdk/typescript && npm ci && npm run build)
+//   npm install && npm run build && node build/stripe-webhook.js
 //   countersign webhook sign demo/stripe-webhook --body '{"id":"evt_1","type":"charge.succeeded"}' \
 //     --send http://127.0.0.1:4242/stripe
 
