@@ -3,12 +3,13 @@ import { createServer } from "node:http2";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { connect, CountersignError } from "../src/index.js";
+import { connect } from "../src/index.js";
 import { AuditService, BackupService, CountersignService, Mode, SecretService } from "../src/v1.js";
 import {
   address,
   client,
   dropping,
+  failure,
   freezing,
   listening,
   nobody,
@@ -21,18 +22,6 @@ import {
   tokenIn,
   variable,
 } from "./support.js";
-
-/** Asserts that a call fails with this code, and answers the error. */
-async function failure(call: Promise<unknown> | (() => unknown), code: string): Promise<CountersignError> {
-  try {
-    await (typeof call === "function" ? call() : call);
-  } catch (error) {
-    assert.ok(error instanceof CountersignError, inspect(error));
-    assert.equal(error.code, code, error.message);
-    return error;
-  }
-  assert.fail(`no error, though ${code} was expected`);
-}
 
 test("a signed identity verifies, and only the signed field of it is proven", async () => {
   const { hash, token, proof, version } = await client.sign("demo/chatwoot-identity", { id: "user-42" });

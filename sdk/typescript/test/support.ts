@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders } from "node:http";
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { after } from "node:test";
+import { inspect } from "node:util";
 import Stripe from "stripe";
 import { Webhook } from "svix";
-import { connect } from "../src/index.js";
+import { connect, CountersignError } from "../src/index.js";
 import { CountersignService, Mode, ReplayPolicy, SecretService } from "../src/v1.js";
 
 export function variable(name: string): string {
@@ -119,6 +120,18 @@ export async function listening<S extends Server>(running: S): Promise<S> {
   await new Promise<void>((resolve) => running.listen(0, "127.0.0.1", resolve));
   after(() => running.close());
   return running;
+}
+
+/** Asserts that a call fails with this code, and answers the error. */
+export async function failure(call: Promise<unknown> | (() => unknown), code: string): Promise<CountersignError> {
+  try {
+    await (typeof call === "function" ? call() : call);
+  } catch (error) {
+    assert.ok(error instanceof CountersignError, inspect(error));
+    assert.equal(error.code, code, error.message);
+    return error;
+  }
+  assert.fail(`no error, though ${code} was expected`);
 }
 
 /** A way to another server whose connections can be made to die in silence; new ones live. */

@@ -7,21 +7,13 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { build } from "esbuild";
 import { connect, CountersignError, type TransportFactory } from "../src/web.js";
 import { SecretService } from "../src/v1.js";
-import { address, dropping, listening, server, signed, stripeDelivery, stripeSecret } from "./support.js";
+import { address, dropping, failure, listening, server, signed, stripeDelivery, stripeSecret } from "./support.js";
 
 const transports: Record<string, TransportFactory> = {
   "Connect JSON": createConnectTransport,
   "Connect binary": (options) => createConnectTransport({ ...options, useBinaryFormat: true }),
   "gRPC-Web": createGrpcWebTransport,
 };
-
-/** Asserts that a call fails with this code, and answers the error. */
-async function failure(call: Promise<unknown>, code: string): Promise<CountersignError> {
-  const error: unknown = await call.then(() => undefined).catch((thrown: unknown) => thrown);
-  assert.ok(error instanceof CountersignError, String(error));
-  assert.equal(error.code, code, error.message);
-  return error;
-}
 
 for (const [name, transport] of Object.entries(transports)) {
   test(`${name}: verdicts, proofs and errors are those of gRPC`, async () => {
