@@ -180,7 +180,7 @@ impl Config {
         Self::resolve(source)
     }
 
-    /// The open settings of `dev`: no TLS, no callers, no rates, reflection on, loopback only. The key-encryption key is made at
+    /// The open settings of `dev`: no TLS, no callers, no shares, reflection on, loopback only. The key-encryption key is made at
     /// random and kept in `dev.key` beside the store, so that a second start can open it again.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl Config {
             // Nobody depends on a dev store when its disk is full.
             limits: Limits {
                 ballast_bytes: 0,
-                ..Limits::DEFAULT.without_rates()
+                ..Limits::DEFAULT.without_shares()
             },
             log: Log {
                 format: LogFormat::Human,

@@ -5,6 +5,7 @@
 //! caller cannot cancel) → `ring` → answer.
 
 mod access;
+mod admission;
 mod budget;
 mod callers;
 mod catalogue;

@@ -46,7 +46,7 @@ const MESSAGE_OVERHEAD_BYTES: usize = 200 * 1024;
 /// The largest answer.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest control-plane request.
+/// The largest request of the control plane, of health and of reflection.
 const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
 /// The largest request with a description of a scheme: the longest description, and room to say that it is too long.
@@ -140,6 +140,7 @@ impl Server {
         let shared = open(config, clock, key_policy)?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(MAX_CHANGE_BYTES);
         let others = routes(&shared, reflection)?.add_service(health_service);
         let data_plane = data_plane(DataPlane(shared.clone()), &limits);
         let gate = gate(&shared, &limits);
@@ -423,7 +424,9 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
         let v1alpha = builder()
             .build_v1alpha()
             .map_err(|_| StartError::Reflection)?;
-        routes.add_service(v1).add_service(v1alpha);
+        routes
+            .add_service(v1.max_decoding_message_size(MAX_CHANGE_BYTES))
+            .add_service(v1alpha.max_decoding_message_size(MAX_CHANGE_BYTES));
     }
     Ok(routes.routes())
 }

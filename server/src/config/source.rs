@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 41] = [
+pub const KEYS: [&str; 42] = [
     "listen",
     "data_dir",
     "reflection",
@@ -37,6 +37,7 @@ pub const KEYS: [&str; 41] = [
     "limits.max_identifier_bytes",
     "limits.max_batch_items",
     "limits.max_concurrent_requests",
+    "limits.max_concurrent_requests_per_caller",
     "limits.max_concurrent_streams",
     "limits.default_deadline",
     "limits.max_deadline",
