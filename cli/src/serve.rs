@@ -28,6 +28,9 @@ pub(crate) struct ServeArgs {
     /// The clock of this machine is right, although the store has seen a later time
     #[arg(long)]
     trust_clock: bool,
+    /// Serve what verifies of a damaged store, and change nothing
+    #[arg(long)]
+    degraded: bool,
 }
 
 /// Where the settings come from: default < file < environment < flag.
@@ -70,6 +73,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     environment::clear_of_the_key();
     let mut config = args.settings.load()?;
     config.trust_clock = args.trust_clock;
+    config.degraded = args.degraded;
     telemetry::init(&config.log);
     core_dump::forbid();
     core_dump::warn_of_swap();

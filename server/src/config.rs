@@ -60,6 +60,8 @@ pub struct Config {
     pub previous_key_encryption_key: Option<SecretBox<[u8; 32]>>,
     /// Whether the clock is right although the store has seen a later time; said once, by a flag.
     pub trust_clock: bool,
+    /// Whether to serve what verifies of a damaged store, and change nothing; said by a flag.
+    pub degraded: bool,
     /// Every limit.
     pub limits: Limits,
     /// How to log.
@@ -202,6 +204,7 @@ impl Config {
             key_encryption_key: key,
             previous_key_encryption_key: None,
             trust_clock: false,
+            degraded: false,
             // Nobody depends on a dev store when its disk is full.
             limits: Limits {
                 ballast_bytes: 0,
@@ -242,6 +245,7 @@ impl Config {
                 key_encryption_key,
                 previous_key_encryption_key,
                 trust_clock: false,
+                degraded: false,
                 limits,
                 log,
                 reflection,

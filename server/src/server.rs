@@ -263,6 +263,7 @@ fn options(config: Config, clock: &Clock) -> StoreOptions {
             max_grace: config.limits.max_grace,
         },
         trust_clock: config.trust_clock,
+        degraded: config.degraded,
         // Widening: usize has at most 64 bits.
         ballast_bytes: config.limits.ballast_bytes as u64,
         queue: CHANGE_QUEUE,

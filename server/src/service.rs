@@ -102,6 +102,9 @@ impl Shared {
         let (_, Some(previous)) = self.store.keks() else {
             return;
         };
+        if self.store.is_degraded() {
+            return;
+        }
         let (mut after, mut looked_at) = (0, 0_u64);
         loop {
             match self.store.rewrap_next(after).await {

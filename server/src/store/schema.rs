@@ -61,6 +61,18 @@ pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, 
     Ok(seal)
 }
 
+/// The seal of a store that is not to be written.
+pub(super) fn as_it_is(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
+    let version = version(connection)?;
+    if version > STEPS.len() {
+        return Err(OpenError::NewerSchema);
+    }
+    if version < STEPS.len() {
+        return Err(OpenError::Damaged);
+    }
+    stored_seal(connection, keks)
+}
+
 /// Whether a database is a store of this service.
 pub(super) fn is_ours(connection: &Connection) -> Result<bool, OpenError> {
     Ok(application_id(connection)? == APPLICATION_ID)
