@@ -13,6 +13,7 @@ mod clock;
 pub mod config;
 mod convert;
 pub mod core_dump;
+pub mod descriptors;
 mod explains;
 mod failpoint;
 mod failure;

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod connection;
+mod ends;
 mod guarded;
 mod patience;
 mod reload;
@@ -23,7 +24,7 @@ use std::{
 use http::{Request, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tonic::body::Body;
@@ -59,6 +60,8 @@ pub(crate) struct Listener {
     pub limits: Limits,
     /// Times that nobody needs to set.
     pub patience: Patience,
+    /// Asks for a look at the TLS files.
+    pub reload: Arc<Notify>,
     /// What is counted.
     pub counts: Arc<Counts>,
 }
@@ -77,9 +80,9 @@ impl Listener {
     {
         let drain = self.limits.drain;
         let (close, closing) = watch::channel(false);
-        let reloading = self
-            .tls
-            .map(|(files, material)| Reloading::start(files, material, self.patience.reload));
+        let reloading = self.tls.map(|(files, material)| {
+            Reloading::start(files, material, self.patience.reload, self.reload)
+        });
         let admission = Admission::new(
             self.limits.max_connections,
             self.limits.max_connections_per_peer,

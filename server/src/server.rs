@@ -16,7 +16,11 @@ use countersign_proto::{
 };
 use http::{Request, Response};
 use secrecy::SecretString;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
 use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower::{Service, ServiceBuilder};
@@ -102,6 +106,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
+    reload: Arc<Notify>,
     counts: Arc<Counts>,
 }
 
@@ -147,12 +152,13 @@ impl Server {
         set_health(&health, true).await;
 
         tracing::info!(%address, tls = tls.is_some(), "serving");
-        let counts = Arc::new(Counts::default());
+        let (reload, counts) = (Arc::default(), Arc::new(Counts::default()));
         let listener = Listener {
             socket,
             tls,
             limits: limits.clone(),
             patience,
+            reload: Arc::clone(&reload),
             counts: counts.clone(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -171,6 +177,7 @@ impl Server {
             stop,
             serving,
             housekeeping,
+            reload,
             counts,
         })
     }
@@ -179,6 +186,12 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Looks at the TLS files now, and takes what they hold if that is another good thing. They are looked at every few
+    /// seconds as well.
+    pub fn reload_certificates(&self) {
+        self.reload.notify_one();
     }
 
     /// What happened to connections since the start.
@@ -330,6 +343,7 @@ pub async fn serve_in_place_of_ours(
         tls: None,
         limits: limits.clone(),
         patience: Patience::DEFAULT,
+        reload: Arc::default(),
         counts: Arc::default(),
     };
     let service = stack(

@@ -101,10 +101,11 @@ pub(super) fn open(
         current: options.kek,
         previous: options.previous_kek,
     };
+    let now = options.clock.now();
     let seal = Arc::new(if degraded {
         schema::as_it_is(&connection, &keks)?
     } else {
-        schema::prepare(&mut connection, &keks)?
+        schema::prepare(&mut connection, &keks, now)?
     });
     drop(keks);
     if degraded {
@@ -112,7 +113,6 @@ pub(super) fn open(
     } else {
         check(&connection)?;
     }
-    let now = options.clock.now();
     let time_mark = TimeMark::read(&connection, now, options.trust_clock)?;
     // Outside of a transaction every query would look at the file anew.
     let transaction = connection.transaction()?;
