@@ -37,7 +37,7 @@ use crate::{
     recorder::Recorder,
     replay::ReplayRecord,
     ring::KeyRing,
-    service::{Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
+    service::{Aside, Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
     store::{
         Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
         Store, StoreOptions,
@@ -321,6 +321,7 @@ fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Share
         recorder: Arc::new(Recorder::new(opened.store.clone())),
         store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
+        aside: Aside::new(),
         explains: Explains::new(limits.explain_per_minute, limits.max_concurrent_explains),
         limits,
         clock,
