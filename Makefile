@@ -13,7 +13,8 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 3600
-FUZZ_SHORT_SECONDS ?= 15
+# Two targets run at a time: seven minutes in all.
+FUZZ_SHORT_SECONDS ?= 60
 TOOLS := target/tools
 TESTS_SAID := target/tests.txt
 
@@ -68,7 +69,7 @@ $(SDKS:%=sdk-%): sdk-%: build
 doors: sdks
 	tests/doors/run
 
-# The seeds and some seconds of search. Not in check-rust: libFuzzer is C++.
+# The seeds and a minute of search for each target. Not in check-rust: libFuzzer is C++.
 fuzz-short: $(TOOLS)/bin/cargo-fuzz
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	fuzz/run $(FUZZ_SHORT_SECONDS)

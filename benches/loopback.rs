@@ -1,5 +1,6 @@
 //! What a call costs the server, over loopback, beside the same call with nothing in it. Servers and client are threads
-//! of this process, one runtime thread each; the CPU of a server is what the system says that its threads used.
+//! of this process, one runtime thread each; the CPU of a server is what the system says that its threads used. Last, a
+//! server with two threads: what its other callers notice of one that brings large bodies.
 
 mod support;
 
@@ -44,6 +45,11 @@ const BUSY: usize = 16;
 /// The same while latency is measured.
 const QUIET: usize = 1;
 const BATCH: usize = 100;
+const MIB: usize = 1024 * 1024;
+/// Between two calls of those who bring large bodies, and of those who do not.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How long either is measured in a round.
+const BESIDE_SLICE: Duration = Duration::from_secs(2);
 const USER_ID: &str = "5f2b6a9e-0d3c-4a71-9b8e-2c64f1d7a035";
 
 /// A server of this process with connections to it.
@@ -90,7 +96,7 @@ fn main() {
     let hash = client.block_on(identity_secret(&ours, "countersign.identity"));
     let token = client.block_on(identity_secret(&ours, "countersign.token"));
     let webhook = |bytes| client.block_on(webhook_secret(&ours, bytes));
-    let (small, large) = (webhook(1024), webhook(64 * 1024));
+    let (small, large, largest) = (webhook(1024), webhook(64 * 1024), webhook(MIB));
     let item = BatchVerifyItem {
         check: Some(Check::Verify(hash.clone().into())),
     };
@@ -116,6 +122,12 @@ fn main() {
             Call::Webhook(large.clone()),
         ),
         case("VerifyWebhook, 64 KiB", &ours, Call::Webhook(large)),
+        case(
+            "empty call with 1 MiB, this stack",
+            &bare,
+            Call::Webhook(largest.clone()),
+        ),
+        case("VerifyWebhook, 1 MiB", &ours, Call::Webhook(largest)),
         case("BatchVerify of 100 hashes", &ours, Call::Batch(batch)),
     ];
     for _ in 0..ROUNDS {
@@ -124,6 +136,8 @@ fn main() {
         }
     }
     print(&cases);
+    drop(cases);
+    beside_large_bodies(&client);
 }
 
 fn case(name: &'static str, peer: &Arc<Peer>, call: Call) -> Case {
@@ -138,8 +152,12 @@ fn case(name: &'static str, peer: &Arc<Peer>, call: Call) -> Case {
 }
 
 fn runtime(name: &'static str) -> Runtime {
+    runtime_of(name, 1)
+}
+
+fn runtime_of(name: &'static str, threads: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(threads)
         .thread_name(name)
         .enable_all()
         .build()
@@ -165,7 +183,10 @@ fn peer<F: Future<Output = ()> + Send + 'static>(
 
 /// The whole service, on a store of its own.
 fn ours(client: &Runtime, directory: &TempDir) -> (Arc<Peer>, Server) {
-    let runtime = runtime("ours");
+    ours_in(runtime("ours"), client, directory)
+}
+
+fn ours_in(runtime: Runtime, client: &Runtime, directory: &TempDir) -> (Arc<Peer>, Server) {
     let config = Config::dev("127.0.0.1:0".parse().unwrap(), directory.path()).unwrap();
     let server = runtime.block_on(Server::start(config)).unwrap();
     let peer = Peer {
@@ -305,6 +326,56 @@ impl Case {
     }
 }
 
+/// Verifies a hundred times a second, while nobody and while somebody brings a hundred bodies of 1 MiB a second.
+fn beside_large_bodies(client: &Runtime) {
+    let directory = TempDir::new().unwrap();
+    let (ours, _server) = ours_in(runtime_of("ours", 2), client, &directory);
+    let verify = client.block_on(identity_secret(&ours, "countersign.identity"));
+    let verify = Arc::new(Call::Verify(verify));
+    let large = Arc::new(Call::Webhook(client.block_on(webhook_secret(&ours, MIB))));
+    let [others, one] = [0, 1].map(|connection| ours.clients[connection].clone());
+    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    let p99 = |latencies: Vec<f64>| quantile(latencies.into_iter(), 0.99);
+    for _ in 0..ROUNDS {
+        client.block_on(async {
+            quiet.push(p99(regularly(others.clone(), verify.clone()).await));
+            let (large, verified) = tokio::join!(
+                tokio::spawn(regularly(one.clone(), large.clone())),
+                regularly(others.clone(), verify.clone())
+            );
+            large.unwrap();
+            beside.push(p99(verified));
+        });
+    }
+    let ratio = median(
+        beside
+            .iter()
+            .zip(&quiet)
+            .map(|(beside, quiet)| beside / quiet),
+    );
+    let [quiet, beside] = [quiet, beside].map(|p99| median(p99.into_iter()));
+    println!(
+        "  Verify beside a hundred webhooks of 1 MiB a second: p99 {beside:.0} µs, without them {quiet:.0} µs, ratio \
+         {ratio:.2}"
+    );
+}
+
+/// Calls at a steady rate, whether or not answers come; their latencies in microseconds.
+async fn regularly(client: CountersignServiceClient<Channel>, call: Arc<Call>) -> Vec<f64> {
+    let (mut ticks, mut calls) = (tokio::time::interval(INTERVAL), JoinSet::new());
+    let end = Instant::now() + BESIDE_SLICE;
+    while Instant::now() < end {
+        ticks.tick().await;
+        let (mut client, call) = (client.clone(), call.clone());
+        calls.spawn(async move {
+            let start = Instant::now();
+            call.send(&mut client).await;
+            start.elapsed().as_secs_f64() * 1e6
+        });
+    }
+    calls.join_all().await
+}
+
 /// The CPU time that the threads of this name have used, in microseconds.
 fn cpu(name: &str) -> f64 {
     let named = |task: &fs::DirEntry| {
@@ -352,7 +423,7 @@ fn print(cases: &[Case]) {
             median(case.latencies.iter().map(|latency| latency.1)),
         );
     }
-    let [.., empty_64, webhook_64, batch] = cases else {
+    let [.., empty_64, webhook_64, empty_1024, webhook_1024, batch] = cases else {
         return;
     };
     let cpu = |case: &Case| median(case.cpus.iter().copied());
@@ -366,6 +437,12 @@ fn print(cases: &[Case]) {
     println!(
         "  VerifyWebhook, 64 KiB: {:.2} of the empty call with that body and the raw HMAC of {long:.0} µs",
         cpu(webhook_64) / (cpu(empty_64) + long)
+    );
+    let hash = hmac_micros(MIB);
+    println!(
+        "  VerifyWebhook, 1 MiB: {:.2} of the raw HMAC of {hash:.0} µs, {:.2} of it and the empty call with that body",
+        cpu(webhook_1024) / hash,
+        cpu(webhook_1024) / (cpu(empty_1024) + hash)
     );
     println!("  rates and CPU with {BUSY} calls in flight on a connection, latencies with {QUIET}");
 }

@@ -8,7 +8,7 @@ use support::{
     Options,
     bystander::{alone, attacked},
     wire::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS,
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, HEALTH,
         INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PING, PROTOCOL_ERROR, REFUSED_STREAM, Seen,
         VERIFY, Wire, call, call_block, frame, message, reset, settings, window_update,
     },
@@ -210,32 +210,50 @@ async fn t08_questions_of_a_peer_that_reads_no_answers_pile_up_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t09_f25_an_announced_length_reserves_nothing_that_counts() {
+async fn t09_f25_five_thousand_slow_bodies_of_one_peer_take_its_share_and_little_memory() {
     let _alone = alone().await;
-    let attack = |server| {
-        // 1 MiB and 200 KiB is what VerifyWebhook may bring.
-        let announced = frame(
-            DATA,
-            0,
-            0,
-            &[&[0], &1_253_376u32.to_be_bytes()[..], &[1]].concat(),
-        );
-        // More at once would be shed, and with them the calls of others.
-        for _ in 0..5 {
-            let wires: Vec<_> = (0..10).map(|_| Wire::open(server, &[])).collect();
-            for wire in &wires {
-                for stream in streams(90) {
-                    let mut announced = announced.clone();
-                    announced[5..9].copy_from_slice(&stream.to_be_bytes());
-                    wire.send(&[call(stream, VERIFY, 0), announced].concat());
+    for (name, path) in [("T09 calls", VERIFY), ("T09 health", HEALTH)] {
+        let attack = move |server| {
+            let wires: Vec<_> = (0..50).map(|_| Wire::open(server, &[])).collect();
+            // And once more when all have ended.
+            for round in 0..2 {
+                for wire in &wires {
+                    send_slow_bodies(wire, path, 200 * round);
+                    // A burst would measure how fast unoptimised code refuses, and slow it is not.
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                for wire in &wires {
+                    wire.until("an end", SOON, |seen| {
+                        seen.ended as u32 == 100 * (round + 1)
+                    });
                 }
             }
-            for wire in &wires {
-                wire.until("an end", SOON, |seen| seen.closed || seen.ended == 90);
-            }
-        }
-    };
-    attacked("T09 announced lengths", hasty(), attack).await;
+        };
+        attacked(name, slow_bodies(), attack).await;
+    }
+}
+
+/// One peer's share as where callers are known.
+fn slow_bodies() -> Options {
+    Options {
+        edit: |config: &mut Config| {
+            let share = Limits::DEFAULT.max_concurrent_requests_per_caller;
+            config.limits.max_concurrent_requests_per_caller = share;
+            // All have begun before the first one ends.
+            config.limits.default_deadline = Duration::from_secs(3);
+        },
+        ..Options::default()
+    }
+}
+
+/// Begins a hundred calls whose messages are announced as large as VerifyWebhook may bring them, and end with the first
+/// byte.
+fn send_slow_bodies(wire: &Wire, path: &str, after: u32) {
+    for stream in streams(100).map(|stream| stream + after) {
+        let length = 1_253_376u32.to_be_bytes();
+        let announced = frame(DATA, 0, stream, &[&[0], &length[..], &[1]].concat());
+        wire.send(&[call(stream, path, 0), announced].concat());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,7 +288,7 @@ async fn t17_f25_answers_that_nobody_takes_have_a_bound() {
             .map(|_| Wire::open(server, &[(INITIAL_WINDOW_SIZE, 0)]))
             .collect();
         for wire in &wires {
-            for stream in streams(50) {
+            for stream in streams(100) {
                 let list = "/countersign.v1.SchemeService/ListSchemes";
                 wire.send(&[call(stream, list, 0), message(stream, &[])].concat());
             }
@@ -278,12 +296,12 @@ async fn t17_f25_answers_that_nobody_takes_have_a_bound() {
         // Each call is either refused, or reset when nobody has taken its answer.
         for wire in &wires {
             wire.until("the end of all calls", SOON, |seen| {
-                seen.closed || seen.ended + seen.resets.len() >= 50
+                seen.closed || seen.ended + seen.resets.len() >= 100
             });
         }
         wires.iter().map(|wire| wire.seen().ended).sum::<usize>()
     };
-    let (refused, service) = attacked("T17 1000 answers", hasty(), attack).await;
+    let (refused, service) = attacked("T17 2000 answers", hasty(), attack).await;
     let stalled = service.connections().stalled;
     eprintln!("T17: {refused} calls were refused, {stalled} connections told to go");
     assert!(refused > 0, "there are more answers than places");

@@ -7,7 +7,7 @@ use countersign_proto::v1::{
     countersign_service_server::CountersignService,
 };
 use countersign_server::{Limits, serve_in_place_of_ours};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use support::{
     bystander::{alone, resident_kib},
     process::{Running, Site},
@@ -283,4 +283,27 @@ fn spawn_as_nobody(site: &Site) -> Running {
         .arg("--config")
         .arg(site.path("countersign.toml"));
     Running::spawn(serve, &site.path("log"))
+}
+
+#[tokio::test]
+async fn t16_too_few_descriptors_for_the_connections_are_raised_or_told_at_the_start() {
+    let needed = Limits::DEFAULT.max_connections as u64;
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(1 << 20);
+    for (hard, is_told) in [(200, true), (most, most < needed)] {
+        let site = Site::new();
+        let serve = site.serve_command();
+        let mut command = std::process::Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!(
+                "ulimit -Sn 100 && ulimit -Hn {hard} && exec \"$@\""
+            ))
+            .arg("sh")
+            .arg(serve.get_program())
+            .args(serve.get_args());
+        let mut running = Running::spawn(command, &site.path("log"));
+        running.until_logged();
+        let says = "fewer files than limits.max_connections needs";
+        assert_eq!(site.log().contains(says), is_told, "{}", site.log());
+    }
 }

@@ -15,7 +15,7 @@ use countersign_proto::v1::{
     token_service_client::TokenServiceClient,
 };
 use support::{
-    pki::{Authority, Pair, expired, serial, uri},
+    pki::{Authority, Pair, ends_in, expired, serial, uri},
     process::{Bearer, Running, Site},
 };
 use tonic::{
@@ -281,6 +281,63 @@ async fn t25_a_new_pair_is_taken_without_a_failed_call_and_a_broken_one_is_not()
     let calls = calling.await.unwrap();
     assert!(!failed.load(Ordering::Relaxed), "of {calls} calls");
     assert!(calls > 100, "{calls}");
+}
+
+/// Waits until the log has a line with all of these; answers how many it has.
+async fn logged(tls: &Tls, words: &[&str]) -> usize {
+    let lines = || {
+        let log = tls.site.log();
+        let is_meant = |line: &&str| words.iter().all(|word| line.contains(word));
+        log.lines().filter(is_meant).count()
+    };
+    until(words[0], async || lines() > 0).await;
+    lines()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f36_a_certificate_that_ends_soon_or_has_ended_is_told_and_served_on() {
+    let tls = Tls::new(&format!("{CA}tls.client_auth = \"optional\"\n"));
+    tls.install(&tls.servers.issue_with(&["127.0.0.1"], ends_in(10)));
+    let running = tls.serve();
+    let soon = [
+        "ends soon",
+        "\"WARN\"",
+        "\"tls.certificate\"",
+        "\"hours_left\":2",
+    ];
+    assert_eq!(logged(&tls, &soon).await, 1);
+    tls.install(&tls.servers.issue_with(&["127.0.0.1"], expired));
+    let over = ["has ended", "\"ERROR\"", "\"tls.certificate\""];
+    assert_eq!(logged(&tls, &over).await, 1);
+    tls.install(&tls.servers.issue(&["127.0.0.1"]));
+    until("an answer", async || {
+        tls.answers(running.address(), None).await
+    })
+    .await;
+    assert!(
+        !tls.site.log().contains("\"tls.client_ca\""),
+        "that one ends later"
+    );
+    tls.site.write(
+        "clients.crt",
+        &Authority::ending("late", ends_in(1)).pem(),
+        0o644,
+    );
+    assert_eq!(logged(&tls, &["ends soon", "\"tls.client_ca\""]).await, 1);
+    assert!(tls.answers(running.address(), None).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t25_sighup_has_the_files_read_at_once_and_says_what_came_of_it() {
+    let tls = Tls::new("");
+    let running = tls.serve();
+    running.signal("HUP");
+    logged(&tls, &["are those that are in use"]).await;
+    let broken = Authority::new("broken").issue(&["127.0.0.1"]);
+    tls.site.write("tls.crt", &broken.certificate, 0o644);
+    running.signal("HUP");
+    logged(&tls, &["do not hold together"]).await;
+    assert!(tls.answers(running.address(), None).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

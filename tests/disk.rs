@@ -40,6 +40,60 @@ async fn states(client: &Client, name: &str) -> Vec<VersionState> {
     secret.versions.iter().map(v1::Version::state).collect()
 }
 
+/// Puts garbage in the place of every page of a table that holds this text.
+fn damage(database: &Path, text: &[u8]) {
+    const PAGE_BYTES: usize = 4096;
+    const LEAF_OF_A_TABLE: u8 = 0x0d;
+    let mut file = fs::read(database).unwrap();
+    let mut damaged = 0;
+    for page in file.chunks_mut(PAGE_BYTES).skip(1) {
+        if page[0] == LEAF_OF_A_TABLE && page.windows(text.len()).any(|bytes| bytes == text) {
+            page.fill(0x5a);
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    fs::write(database, file).unwrap();
+}
+
+#[tokio::test]
+async fn f04_a_damaged_file_is_refused_and_served_without_what_is_hit_where_that_is_asked_for() {
+    let site = Site::new();
+    let mut running = site.serve().await;
+    let client = site.client(&running).await;
+    for number in 0..80 {
+        create(&client, &format!("acme/s{number:02}"))
+            .await
+            .unwrap();
+    }
+    running.signal("TERM");
+    running.wait(PATIENCE).await;
+    damage(&site.database(), b"acme/s05");
+
+    let (refused, _) = finish(&mut site.serve_command(), PATIENCE);
+    assert_eq!(refused.status.code(), Some(65));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("serve --degraded"), "{said}");
+
+    let before = fs::read(site.database()).unwrap();
+    let mut degraded = site.serve_command();
+    degraded.arg("--degraded");
+    let mut running = Running::spawn(degraded, &site.path("log"));
+    running.until_logged();
+    running.until_serving().await;
+    let client = site.client(&running).await;
+    signs(&client, "acme/s79").await;
+    assert!(client.get_secret("acme/s79").await.is_ok());
+    let hit = client.get_secret("acme/s05").await.unwrap_err();
+    assert_eq!(hit.code(), Some(Code::DataLoss));
+    assert_eq!(create(&client, "acme/new").await, Err(Code::Unavailable));
+    running.signal("TERM");
+    running.wait(PATIENCE).await;
+    let named = |line: &str| line.contains("does not serve") && line.contains("\"acme/s05\"");
+    assert!(site.log().lines().any(named), "{}", site.log());
+    assert_eq!(fs::read(site.database()).unwrap(), before);
+}
+
 /// A program on a small disk of its own. When its standard input ends, it is stopped and its store copied to `out`.
 fn on_small_disk(site: &Site, size: &str) -> Running {
     let script = r#"

@@ -100,6 +100,35 @@ async fn f33_a_kek_is_replaced_while_the_server_serves() {
 }
 
 #[tokio::test]
+async fn f33_the_audit_says_when_a_kek_began_to_be_replaced_and_when_that_was_done() {
+    let (site, expected) = stopped().await;
+    replace_kek(&site);
+    spawn(&site, Some("rewrap:kill@2")).wait(PATIENCE).await;
+    // Neither of the further starts begins anything anew.
+    for _ in 0..2 {
+        let running = serves(&site, spawn(&site, None), &expected).await;
+        until_done(&site).await;
+        running.kill();
+    }
+    let running = serves(&site, site.spawn(), &expected).await;
+    let client = site.client(&running).await;
+    let records = client.list_audit_records("", 0).await.unwrap();
+    let steps: Vec<_> = records
+        .iter()
+        .filter(|record| record.method == "ReplaceKeyEncryptionKey")
+        .map(|record| (record.principal.as_str(), record.detail.as_str()))
+        .collect();
+    let [old, new] = [site.path("kek.old"), site.path("kek")]
+        .map(|path| KekId::of(&countersign_server::config::read_kek(&path).unwrap()));
+    let said = |step| format!("{step}: {new} in the place of {old}");
+    assert_eq!(
+        steps,
+        [("operator", &*said("begun")), ("operator", &*said("done"))]
+    );
+    assert_eq!(client.verify_audit_chain(None).await.unwrap().finding, "");
+}
+
+#[tokio::test]
 async fn f33_a_rewrap_killed_at_any_row_goes_on_and_the_previous_kek_is_held_until_its_end() {
     let rows = (1..=SECRETS)
         .flat_map(|row| ["rewrap", "after-commit"].map(|point| format!("{point}:kill@{row}")));

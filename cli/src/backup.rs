@@ -134,6 +134,7 @@ fn store_of(config: Config) -> StoreOptions {
             max_grace: config.limits.max_grace,
         },
         trust_clock: true,
+        degraded: false,
         ballast_bytes: 0,
         queue: 1,
     }

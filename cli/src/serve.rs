@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use countersign_server::{Config, Overrides, Server, core_dump, telemetry};
+use countersign_server::{Config, Overrides, Server, core_dump, descriptors, telemetry};
 
 use crate::exit::Exit;
 
@@ -19,7 +19,8 @@ use crate::exit::Exit;
   countersign config check --config countersign.toml
   countersign serve --config countersign.toml
   COUNTERSIGN_LISTEN=127.0.0.1:50052 countersign serve --config FILE
-SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once.
+SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once. SIGHUP has the files of TLS
+read at once, which happens every two seconds anyhow.
 It exits with 64 if the configuration is wrong, with 65 if the store is damaged or does not belong to this release or
 key-encryption key, and with 69 if the port, the data directory or its disk cannot be had.")]
 pub(crate) struct ServeArgs {
@@ -28,6 +29,9 @@ pub(crate) struct ServeArgs {
     /// The clock of this machine is right, although the store has seen a later time
     #[arg(long)]
     trust_clock: bool,
+    /// Serve what verifies of a damaged store, and change nothing
+    #[arg(long)]
+    degraded: bool,
 }
 
 /// Where the settings come from: default < file < environment < flag.
@@ -70,12 +74,20 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     environment::clear_of_the_key();
     let mut config = args.settings.load()?;
     config.trust_clock = args.trust_clock;
+    config.degraded = args.degraded;
     telemetry::init(&config.log);
     core_dump::forbid();
     core_dump::warn_of_swap();
+    descriptors::provide(&config.limits);
     let mut signals = Signals::new()?;
+    let mut hangups = Hangups::new()?;
     let server = Server::start(config).await?;
-    signals.next().await;
+    loop {
+        tokio::select! {
+            () = signals.next() => break,
+            () = hangups.next() => server.reload_certificates(),
+        }
+    }
     stop(server, &mut signals).await;
     Ok(Exit::Ok)
 }
@@ -125,6 +137,36 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// SIGHUP where there is one.
+struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Hangups {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = signal(SignalKind::hangup())?;
+        Ok(Self { hangup })
+    }
+
+    async fn next(&mut self) {
+        self.hangup.recv().await;
+    }
+}
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        std::future::pending().await
     }
 }
 

@@ -37,6 +37,11 @@ impl Principal {
             budget,
         }
     }
+
+    /// Whether this is everybody who was asked for nothing.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.budget.is_none()
+    }
 }
 
 impl fmt::Debug for Principal {
@@ -255,4 +260,4 @@ fn id_in(text: &[u8]) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -61,6 +61,8 @@ pub struct Config {
     pub previous_key_encryption_key: Option<SecretBox<[u8; 32]>>,
     /// Whether the clock is right although the store has seen a later time; said once, by a flag.
     pub trust_clock: bool,
+    /// Whether to serve what verifies of a damaged store, and change nothing; said by a flag.
+    pub degraded: bool,
     /// Every limit.
     pub limits: Limits,
     /// How to log.
@@ -183,7 +185,7 @@ impl Config {
         Self::resolve(source)
     }
 
-    /// The open settings of `dev`: no TLS, no callers, no rates, reflection on, loopback only. The key-encryption key is made at
+    /// The open settings of `dev`: no TLS, no callers, no shares, reflection on, loopback only. The key-encryption key is made at
     /// random and kept in `dev.key` beside the store, so that a second start can open it again.
     ///
     /// # Errors
@@ -205,10 +207,11 @@ impl Config {
             key_encryption_key: key,
             previous_key_encryption_key: None,
             trust_clock: false,
+            degraded: false,
             // Nobody depends on a dev store when its disk is full.
             limits: Limits {
                 ballast_bytes: 0,
-                ..Limits::DEFAULT.without_rates()
+                ..Limits::DEFAULT.without_shares()
             },
             log: Log {
                 format: LogFormat::Human,
@@ -247,6 +250,7 @@ impl Config {
                 key_encryption_key,
                 previous_key_encryption_key,
                 trust_clock: false,
+                degraded: false,
                 limits,
                 log,
                 reflection,

@@ -1,5 +1,5 @@
-//! What every call passes before its handler: a request id, authentication, the caller's rate, the concurrency limit, a
-//! deadline, and a net under panics. Health and reflection pass without a caller.
+//! What every call passes before its handler: a request id, authentication, the caller's rate, a place among the calls in
+//! progress, a deadline, and a net under panics. Health and reflection pass without a caller.
 
 use std::{
     convert::Infallible,
@@ -18,14 +18,14 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tonic::{Code, Status, body::Body};
+use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
 
 use crate::{
     access::{Access, Admitted, access_of},
-    callers::Callers,
+    admission::{Admission, Host, Ticket},
+    callers::{Callers, Principal},
     clock::Clock,
     config::Limits,
     failure::{ErrorReason, Failure},
@@ -86,11 +86,36 @@ struct Rules {
     callers: Arc<Callers>,
     clock: Clock,
     recorder: Option<Arc<Recorder>>,
-    permits: Semaphore,
+    in_progress: Arc<Admission<Holder>>,
+    /// Calls of health and reflection, which a server that is full still answers.
+    open_in_progress: Arc<Admission<Holder>>,
     default_deadline: Duration,
     max_deadline: Duration,
     /// Begins anywhere, so that the ids of two runs differ. Nothing rests on nobody guessing them.
     next_request_id: AtomicU64,
+}
+
+/// For whom a call in progress is counted. A call is in progress before its body is there, so whoever sends slowly holds
+/// places, and must not hold those of others.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Caller(Arc<str>),
+    /// Who shows no credential.
+    Host(Option<Host>),
+}
+
+impl Holder {
+    fn of(principal: &Principal, extensions: &Extensions) -> Self {
+        match principal.is_anonymous() {
+            false => Self::Caller(principal.name.clone()),
+            true => Self::host(extensions),
+        }
+    }
+
+    fn host(extensions: &Extensions) -> Self {
+        let peer = extensions.get::<TcpConnectInfo>();
+        Self::Host(peer.and_then(TcpConnectInfo::remote_addr).map(Host::of))
+    }
 }
 
 impl GateLayer {
@@ -101,11 +126,16 @@ impl GateLayer {
         recorder: Option<Arc<Recorder>>,
         limits: &Limits,
     ) -> Self {
+        let (places, share) = (
+            limits.max_concurrent_requests,
+            limits.max_concurrent_requests_per_caller,
+        );
         Self(Arc::new(Rules {
             callers,
             clock,
             recorder,
-            permits: Semaphore::new(limits.max_concurrent_requests),
+            in_progress: Admission::new(places, share),
+            open_in_progress: Admission::new(places, share),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
             next_request_id: RandomState::new().hash_one(()).into(),
@@ -231,10 +261,12 @@ impl Rules {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let own = request.uri().path().starts_with(OWN_SERVICES);
-        let _permit = if own {
-            Some(self.admit(&mut request, access, call)?)
-        } else {
-            None
+        let _place = match own {
+            true => self.admit(&mut request, access, call)?,
+            false => self
+                .open_in_progress
+                .admit(Holder::host(request.extensions()))
+                .ok_or_else(overloaded)?,
         };
         let deadline = self.deadline(request.headers());
         // A timer knows no such time, and would let a handler answer that need not wait.
@@ -259,7 +291,7 @@ impl Rules {
         request: &mut Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
-    ) -> Result<SemaphorePermit<'_>, Failure> {
+    ) -> Result<Ticket<Holder>, Failure> {
         let sans = request.extensions().get::<PeerSans>();
         let now = self.clock.now();
         let principal = self.callers.authenticate(request.headers(), sans, now);
@@ -271,11 +303,10 @@ impl Rules {
         if let Some(budget) = &principal.budget {
             budget.take_call()?;
         }
+        let holder = Holder::of(&principal, request.extensions());
         let admitted = Admitted::new(principal, access, call.cloned());
         request.extensions_mut().insert(admitted);
-        self.permits
-            .try_acquire()
-            .map_err(|_| Failure::new(ErrorReason::Overloaded))
+        self.in_progress.admit(holder).ok_or_else(overloaded)
     }
 
     /// The caller's deadline within ours.
@@ -286,6 +317,10 @@ impl Rules {
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
     }
+}
+
+fn overloaded() -> Failure {
+    Failure::new(ErrorReason::Overloaded)
 }
 
 fn internal() -> Failure {

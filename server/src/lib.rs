@@ -5,6 +5,7 @@
 //! caller cannot cancel) → `ring` → answer.
 
 mod access;
+mod admission;
 mod budget;
 mod callers;
 mod catalogue;
@@ -12,6 +13,7 @@ mod clock;
 pub mod config;
 mod convert;
 pub mod core_dump;
+pub mod descriptors;
 mod explains;
 mod failpoint;
 mod failure;

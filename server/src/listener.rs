@@ -4,9 +4,9 @@
 //! A connection costs the server something before anybody has shown a token, so nothing here waits without an end:
 //! there are caps on connections and on pending handshakes, and every state of a connection has its time.
 
-mod admission;
 mod alarm;
 mod connection;
+mod ends;
 mod guarded;
 mod patience;
 mod reload;
@@ -16,6 +16,7 @@ mod tls;
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use std::{
 use http::{Request, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tonic::body::Body;
@@ -34,8 +35,10 @@ pub(crate) use alarm::Counts;
 pub use patience::Patience;
 pub(crate) use tls::{Material, PeerSans};
 
-use crate::config::{Limits, Tls};
-use admission::{Admission, Ticket};
+use crate::{
+    admission::{Admission, Host, Ticket},
+    config::{Limits, Tls},
+};
 use connection::{Connections, Terms};
 use reload::Reloading;
 
@@ -57,6 +60,8 @@ pub(crate) struct Listener {
     pub limits: Limits,
     /// Times that nobody needs to set.
     pub patience: Patience,
+    /// Asks for a look at the TLS files.
+    pub reload: Arc<Notify>,
     /// What is counted.
     pub counts: Arc<Counts>,
 }
@@ -75,9 +80,9 @@ impl Listener {
     {
         let drain = self.limits.drain;
         let (close, closing) = watch::channel(false);
-        let reloading = self
-            .tls
-            .map(|(files, material)| Reloading::start(files, material, self.patience.reload));
+        let reloading = self.tls.map(|(files, material)| {
+            Reloading::start(files, material, self.patience.reload, self.reload)
+        });
         let admission = Admission::new(
             self.limits.max_connections,
             self.limits.max_connections_per_peer,
@@ -99,8 +104,8 @@ impl Listener {
         let mut open = JoinSet::new();
         tokio::select! {
             () = until_stop => {}
-            () = accept(self.socket, &admission, &self.counts, |stream, ticket| {
-                open.spawn(connections.clone().serve(stream, ticket));
+            () = accept(self.socket, &admission, &self.counts, |stream, address, ticket| {
+                open.spawn(connections.clone().serve(stream, address, ticket));
                 while open.try_join_next().is_some() {}
             }) => {}
         }
@@ -112,18 +117,18 @@ impl Listener {
 /// Takes connections for ever.
 async fn accept(
     socket: TcpListener,
-    admission: &Arc<Admission>,
+    admission: &Arc<Admission<Host>>,
     counts: &Counts,
-    mut take: impl FnMut(TcpStream, Ticket),
+    mut take: impl FnMut(TcpStream, SocketAddr, Ticket<Host>),
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => {
+            Ok((stream, address)) => {
                 pause = FIRST_PAUSE;
                 counts.accepted.fetch_add(1, Ordering::Relaxed);
-                match admission.admit(peer) {
-                    Some(ticket) => take(stream, ticket),
+                match admission.admit(Host::of(address)) {
+                    Some(ticket) => take(stream, address, ticket),
                     None => counts.refused.note(|times| {
                         tracing::warn!(
                             times,

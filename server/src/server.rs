@@ -16,7 +16,11 @@ use countersign_proto::{
 };
 use http::{HeaderValue, Request, Response};
 use secrecy::SecretString;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
 use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower::{Layer, Service, ServiceBuilder};
@@ -33,7 +37,7 @@ use crate::{
     recorder::Recorder,
     replay::ReplayRecord,
     ring::KeyRing,
-    service::{Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
+    service::{Aside, Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
     store::{
         Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
         Store, StoreOptions,
@@ -47,7 +51,7 @@ const MESSAGE_OVERHEAD_BYTES: usize = 200 * 1024;
 /// The largest answer.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest control-plane request.
+/// The largest request of the control plane, of health and of reflection.
 const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
 /// The largest request with a description of a scheme: the longest description, and room to say that it is too long.
@@ -103,6 +107,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
+    reload: Arc<Notify>,
     counts: Arc<Counts>,
 }
 
@@ -142,18 +147,20 @@ impl Server {
         let shared = open(config, clock, key_policy)?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(MAX_CHANGE_BYTES);
         let others = routes(&shared, reflection)?.add_service(health_service);
         let data_plane = data_plane(DataPlane(shared.clone()), &limits);
         let gate = gate(&shared, &limits);
         set_health(&health, true).await;
 
         tracing::info!(%address, tls = tls.is_some(), "serving");
-        let counts = Arc::new(Counts::default());
+        let (reload, counts) = (Arc::default(), Arc::new(Counts::default()));
         let listener = Listener {
             socket,
             tls,
             limits: limits.clone(),
             patience,
+            reload: Arc::clone(&reload),
             counts: counts.clone(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -172,6 +179,7 @@ impl Server {
             stop,
             serving,
             housekeeping,
+            reload,
             counts,
         })
     }
@@ -180,6 +188,12 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Looks at the TLS files now, and takes what they hold if that is another good thing. They are looked at every few
+    /// seconds as well.
+    pub fn reload_certificates(&self) {
+        self.reload.notify_one();
     }
 
     /// What happened to connections since the start.
@@ -264,6 +278,7 @@ fn options(config: Config, clock: &Clock) -> StoreOptions {
             max_grace: config.limits.max_grace,
         },
         trust_clock: config.trust_clock,
+        degraded: config.degraded,
         // Widening: usize has at most 64 bits.
         ballast_bytes: config.limits.ballast_bytes as u64,
         queue: CHANGE_QUEUE,
@@ -308,6 +323,7 @@ fn open(config: Config, clock: Clock, key_policy: KeyPolicy) -> Result<Arc<Share
         recorder: Arc::new(Recorder::new(opened.store.clone())),
         store: opened.store,
         replay: ReplayRecord::new(limits.replay_capacity),
+        aside: Aside::new(),
         explains: Explains::new(limits.explain_per_minute, limits.max_concurrent_explains),
         limits,
         clock,
@@ -330,6 +346,7 @@ pub async fn serve_in_place_of_ours(
         tls: None,
         limits: limits.clone(),
         patience: Patience::DEFAULT,
+        reload: Arc::default(),
         counts: Arc::default(),
     };
     let service = stack(
@@ -431,7 +448,9 @@ fn routes(shared: &Arc<Shared>, reflection: bool) -> Result<Routes, StartError> 
         let v1alpha = builder()
             .build_v1alpha()
             .map_err(|_| StartError::Reflection)?;
-        routes.add_service(v1).add_service(v1alpha);
+        routes
+            .add_service(v1.max_decoding_message_size(MAX_CHANGE_BYTES))
+            .add_service(v1alpha.max_decoding_message_size(MAX_CHANGE_BYTES));
     }
     Ok(routes.routes())
 }

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) use audit::Audit;
 pub(crate) use backup::Backups;
-pub(crate) use data::DataPlane;
+pub(crate) use data::{Aside, DataPlane};
 pub(crate) use schemes::Schemes;
 pub(crate) use secrets::ControlPlane;
 pub(crate) use tokens::Tokens;
@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     pub recorder: Arc<Recorder>,
     pub replay: ReplayRecord,
     pub explains: Explains,
+    pub aside: Aside,
     pub limits: Limits,
     pub clock: Clock,
     pub key_policy: KeyPolicy,
@@ -102,6 +103,9 @@ impl Shared {
         let (_, Some(previous)) = self.store.keks() else {
             return;
         };
+        if self.store.is_degraded() {
+            return;
+        }
         let (mut after, mut looked_at) = (0, 0_u64);
         loop {
             match self.store.rewrap_next(after).await {

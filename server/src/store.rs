@@ -10,6 +10,7 @@ mod backup;
 mod ballast;
 mod binding;
 mod data_keys;
+mod degraded;
 mod error;
 mod keys;
 mod lives;
@@ -63,6 +64,7 @@ pub use self::{
     },
 };
 use self::{
+    open::Loaded,
     requests::Asked,
     writer::{Change, Message, Writer},
 };
@@ -74,6 +76,7 @@ use crate::seal::{Domain, KekId, Seal};
 pub struct Store {
     queue: SyncSender<Message>,
     seal: Arc<Seal>,
+    degraded: bool,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -104,23 +107,25 @@ impl Store {
         publish: impl FnMut(Published) + Send + 'static,
     ) -> Result<Opened, OpenError> {
         let (queue, work) = sync_channel(options.queue.max(1));
-        let loaded = open::open(options, Box::new(publish))?;
-        let seal = loaded.writer.seal();
+        let degraded = options.degraded;
+        let Loaded { writer, found } = open::open(options, Box::new(publish))?;
+        let seal = writer.seal();
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || loaded.writer.run(&work))
+            .spawn(move || writer.run(&work))
             .map_err(|_| OpenError::System)?;
         let store = Self {
             queue,
             seal,
+            degraded,
             thread: Arc::new(Mutex::new(Some(thread))),
         };
         Ok(Opened {
             store,
-            schemes: loaded.schemes,
-            records: loaded.records,
-            corrupt: loaded.corrupt,
-            tokens: loaded.tokens,
+            schemes: found.schemes,
+            records: found.records,
+            corrupt: found.corrupt,
+            tokens: found.tokens,
         })
     }
 
@@ -444,6 +449,12 @@ impl Store {
     pub async fn rewrap_next(&self, after: i64) -> Result<Rewrap, ChangeError> {
         self.submit(move |writer| data_keys::rewrap_next(writer, after))
             .await
+    }
+
+    /// Whether it serves what verifies of a damaged file, and takes no change.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.degraded
     }
 
     /// The public ids of the key-encryption key and of the one that it replaces.

@@ -1,5 +1,7 @@
 //! Certificates of every kind, good and bad.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
@@ -23,12 +25,17 @@ impl Pair {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
+        Self::ending(name, |_| {})
+    }
+
+    pub fn ending(name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params
             .distinguished_name
             .push(rcgen::DnType::CommonName, name);
+        edit(&mut params);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
@@ -81,6 +88,13 @@ pub fn serial(number: u64) -> impl FnOnce(&mut CertificateParams) {
 /// Lets a certificate end before today.
 pub fn expired(params: &mut CertificateParams) {
     params.not_after = date_time_ymd(2020, 1, 1);
+}
+
+/// Lets a certificate end so many days from now.
+pub fn ends_in(days: u64) -> impl FnOnce(&mut CertificateParams) {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let end = since_epoch + Duration::from_secs(days * 24 * 3600);
+    move |params| params.not_after = date_time_ymd(1970, 1, 1) + end
 }
 
 /// Adds a URI to its names.

@@ -38,6 +38,9 @@ pub const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// A call of the data plane that needs no secret to be refused by its handler.
 pub const VERIFY: &str = "/countersign.v1.CountersignService/Verify";
 
+/// A call that anybody may make.
+pub const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
 /// A connection to the server from some address of this machine.
 pub fn dial_from(ip: IpAddr, server: SocketAddr) -> std::io::Result<TcpStream> {
     // The standard library cannot choose the address, and a runtime cannot be waited for within another one.

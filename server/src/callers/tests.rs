@@ -6,7 +6,8 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_800_000_000);
 
-fn record(bearer: &NewBearer, name: &str) -> TokenRecord {
+/// A bearer's token that may do everything.
+pub(crate) fn record(bearer: &NewBearer, name: &str) -> TokenRecord {
     TokenRecord {
         id: bearer.id.clone(),
         name: SecretName::parse(name).unwrap(),

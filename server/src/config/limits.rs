@@ -8,6 +8,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 /// No limit in practice.
 const MAX_RATE: usize = 1_000_000_000;
+const MAX_PLACES: usize = 1_000_000;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -31,6 +32,8 @@ pub struct Limits {
     pub max_batch_items: usize,
     /// Calls in progress over all connections; further ones answer RESOURCE_EXHAUSTED at once.
     pub max_concurrent_requests: usize,
+    /// Calls in progress of one caller, or of one peer where nobody is asked who they are; a quarter of all unless set.
+    pub max_concurrent_requests_per_caller: usize,
     /// Calls in progress on one connection.
     pub max_concurrent_streams: u32,
     /// Connections in all; further ones are closed at once.
@@ -87,6 +90,7 @@ impl Limits {
         max_identifier_bytes: KIB,
         max_batch_items: 1000,
         max_concurrent_requests: 1024,
+        max_concurrent_requests_per_caller: 1024 / 4,
         max_concurrent_streams: 100,
         max_connections: 2048,
         max_connections_per_peer: 256,
@@ -144,17 +148,17 @@ impl Limits {
             max_concurrent_requests: size(
                 "limits.max_concurrent_requests",
                 default.max_concurrent_requests,
-                1..=1_000_000,
+                1..=MAX_PLACES,
             ),
             max_connections: size(
                 "limits.max_connections",
                 default.max_connections,
-                1..=1_000_000,
+                1..=MAX_PLACES,
             ),
             max_connections_per_peer: size(
                 "limits.max_connections_per_peer",
                 default.max_connections_per_peer,
-                1..=1_000_000,
+                1..=MAX_PLACES,
             ),
             max_live_versions: size(
                 "limits.max_live_versions",
@@ -190,9 +194,21 @@ impl Limits {
             ),
             ..default
         };
-        let limits = sizes.read_rates(source).read_streams_and_times(source);
+        let limits = sizes.read_share(source).read_rates(source);
+        let limits = limits.read_streams_and_times(source);
         limits.check_order(source);
         limits
+    }
+
+    fn read_share(self, source: &mut Source) -> Self {
+        Self {
+            max_concurrent_requests_per_caller: source.number(
+                "limits.max_concurrent_requests_per_caller",
+                self.max_concurrent_requests.div_ceil(4),
+                1..=MAX_PLACES,
+            ),
+            ..self
+        }
     }
 
     fn read_rates(self, source: &mut Source) -> Self {
@@ -228,8 +244,9 @@ impl Limits {
     }
 
     /// As it is where nobody is asked who they are: one program of this machine may use all of it.
-    pub(super) fn without_rates(self) -> Self {
+    pub(super) fn without_shares(self) -> Self {
         Self {
+            max_concurrent_requests_per_caller: self.max_concurrent_requests,
             caller_calls_per_second: MAX_RATE,
             caller_body_bytes_per_second: MAX_RATE,
             namespace_calls_per_second: MAX_RATE,

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 42] = [
+pub const KEYS: [&str; 43] = [
     "listen",
     "data_dir",
     "reflection",
@@ -39,6 +39,7 @@ pub const KEYS: [&str; 42] = [
     "limits.max_identifier_bytes",
     "limits.max_batch_items",
     "limits.max_concurrent_requests",
+    "limits.max_concurrent_requests_per_caller",
     "limits.max_concurrent_streams",
     "limits.default_deadline",
     "limits.max_deadline",

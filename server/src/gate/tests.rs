@@ -1,17 +1,21 @@
 //! Calls that pass the gate, and calls that do not.
 
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use secrecy::ExposeSecret;
+use tower::{ServiceBuilder, ServiceExt, service_fn, util::Oneshot};
 
 use super::*;
+use crate::callers::{NewBearer, tests::record};
 
 const OK: &str = "/countersign.v1.CountersignService/Verify";
 const PANIC: &str = "/countersign.v1.CountersignService/Sign";
 const HANG: &str = "/countersign.v1.CountersignService/Explain";
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const HEALTH_HANG: &str = "/grpc.health.v1.Health/Watch";
 
 async fn handler(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         PANIC => panic!("injected"),
-        HANG => std::future::pending().await,
+        HANG | HEALTH_HANG => std::future::pending().await,
         _ => Ok(Response::new(Body::empty())),
     }
 }
@@ -34,6 +38,13 @@ fn gate_of(
             limits,
         ))
         .service(service_fn(handler))
+}
+
+/// Makes a token that may do everything; answers its `authorization`.
+fn bearer_of(callers: &Callers, name: &str) -> String {
+    let bearer = NewBearer::make().unwrap();
+    callers.publish(&record(&bearer, name));
+    format!("Bearer {}", bearer.text.expose_secret())
 }
 
 fn request(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
@@ -118,6 +129,87 @@ async fn calls_over_the_limit_are_shed_at_once() {
     assert_eq!(status(&gate, OK, &[]).await.as_deref(), Some("8"));
     drop(hanging);
     assert_eq!(status(&gate, OK, &[]).await, None);
+}
+
+/// A request from this address.
+fn request_from(address: &str, path: &str) -> Request<Body> {
+    let mut request = request(path, &[]);
+    request.extensions_mut().insert(TcpConnectInfo {
+        local_addr: None,
+        remote_addr: Some(address.parse().unwrap()),
+    });
+    request
+}
+
+/// Two calls that are not answered.
+async fn hang_from_one_host<G>(gate: &G, path: &str) -> Vec<Pin<Box<Oneshot<G, Request<Body>>>>>
+where
+    G: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+{
+    let mut hanging = Vec::new();
+    for address in ["192.0.2.1:1", "192.0.2.1:2"] {
+        let mut call = Box::pin(gate.clone().oneshot(request_from(address, path)));
+        assert!(poll_once(&mut call).await.is_none());
+        hanging.push(call);
+    }
+    hanging
+}
+
+const FULL: Limits = Limits {
+    max_concurrent_requests: 3,
+    max_concurrent_requests_per_caller: 2,
+    ..Limits::DEFAULT
+};
+
+#[tokio::test]
+async fn t09_where_nobody_is_asked_a_peer_gets_its_share_and_leaves_the_rest() {
+    let gate = gate(&FULL);
+    let ask = async |from: &str, path: &str| {
+        let Ok(answer) = gate.clone().oneshot(request_from(from, path)).await;
+        answer.headers().contains_key("grpc-status")
+    };
+    let mut hanging = hang_from_one_host(&gate, HANG).await;
+    assert!(ask("192.0.2.1:3", OK).await, "it has its share");
+    assert!(!ask("192.0.2.2:1", OK).await, "another one has its own");
+    assert!(!ask("192.0.2.1:3", HEALTH).await, "health is counted apart");
+    drop(hanging.pop());
+    assert!(!ask("192.0.2.1:3", OK).await);
+}
+
+#[tokio::test]
+async fn t09_of_health_a_peer_gets_its_share_too() {
+    let gate = gate(&FULL);
+    let _hanging = hang_from_one_host(&gate, HEALTH_HANG).await;
+    for (address, refused) in [("192.0.2.1:3", true), ("192.0.2.2:1", false)] {
+        let Ok(answer) = gate.clone().oneshot(request_from(address, HEALTH)).await;
+        assert_eq!(answer.headers().contains_key("grpc-status"), refused);
+    }
+}
+
+#[tokio::test]
+async fn t09_a_caller_gets_its_share_from_wherever_it_calls() {
+    let callers = Callers::closed(&FULL);
+    let bearers: Vec<_> = ["first", "second"]
+        .into_iter()
+        .map(|name| bearer_of(&callers, name))
+        .collect();
+    let gate = gate_of(callers, &FULL);
+    let call = |who: usize, address: &str, path| {
+        let mut request = request_from(address, path);
+        let bearer = bearers[who].parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        gate.clone().oneshot(request)
+    };
+    let mut hanging = Vec::new();
+    for address in ["192.0.2.1:1", "192.0.2.2:1"] {
+        let mut call = Box::pin(call(0, address, HANG));
+        assert!(poll_once(&mut call).await.is_none());
+        hanging.push(call);
+    }
+    let Ok(over) = call(0, "192.0.2.3:1", OK).await;
+    assert_eq!(over.headers()["grpc-status"], "8");
+    let Ok(other) = call(1, "192.0.2.1:1", OK).await;
+    assert!(!other.headers().contains_key("grpc-status"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     hash::{BuildHasher, RandomState},
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -28,10 +29,10 @@ use tower::{Service, ServiceExt, util::Oneshot};
 
 use super::{
     Counts, Material, Patience, PeerSans,
-    admission::{Admission, Ticket},
     guarded::Guarded,
     sending::{Answer, Sending, Waiting},
 };
+use crate::admission::{Admission, Host, Ticket};
 
 /// Streams that we had to reset before the connection is given up; hyper's own figure is 1024.
 const MAX_LOCAL_RESETS: usize = 128;
@@ -59,7 +60,7 @@ pub(super) struct Connections<S> {
 
 /// What a connection is held to.
 pub(super) struct Terms {
-    pub handshakes: Arc<Admission>,
+    pub handshakes: Arc<Admission<Host>>,
     pub tls: Option<watch::Receiver<Material>>,
     /// Becomes true when the server ends.
     pub closing: watch::Receiver<bool>,
@@ -93,15 +94,20 @@ where
     }
 
     /// Serves a connection until its end.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, ticket: Ticket) {
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        _ticket: Ticket<Host>,
+    ) {
         let _ = stream.set_nodelay(true);
         let peer = TcpConnectInfo {
             local_addr: stream.local_addr().ok(),
-            remote_addr: Some(ticket.address()),
+            remote_addr: Some(address),
         };
         let (stream, chain) = match &self.terms.tls {
             None => (Either::Left(stream), Vec::new()),
-            Some(tls) => match self.handshake(tls, stream, &ticket).await {
+            Some(tls) => match self.handshake(tls, stream, address).await {
                 Some(stream) => {
                     let chain = stream.get_ref().1.peer_certificates();
                     let chain = chain.map_or(Vec::new(), <[_]>::to_vec);
@@ -119,9 +125,9 @@ where
         &self,
         tls: &watch::Receiver<Material>,
         stream: TcpStream,
-        ticket: &Ticket,
+        address: SocketAddr,
     ) -> Option<TlsStream<TcpStream>> {
-        let _place = self.terms.handshakes.admit(ticket.address())?;
+        let _place = self.terms.handshakes.admit(Host::of(address))?;
         let config = tls.borrow().config.clone();
         let handshake = TlsAcceptor::from(config).accept(stream);
         tokio::select! {

@@ -3,11 +3,16 @@
 //! The files are read every few seconds and compared by content, because a time of change says nothing about a file
 //! that a tool swapped in by a link. What does not hold together is not taken: the server goes on with what it has.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle};
+use rustls::pki_types::UnixTime;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
-use super::tls::Material;
+use super::{ends::Nearness, tls::Material};
 use crate::config::{ConfigError, Digest, Tls};
 
 /// The task that looks at the files. It ends when this is dropped.
@@ -23,9 +28,15 @@ impl Drop for Reloading {
 }
 
 impl Reloading {
-    pub(super) fn start(settings: Tls, material: Material, interval: Duration) -> Self {
+    /// Looks after every interval, and whenever it is asked to.
+    pub(super) fn start(
+        settings: Tls,
+        material: Material,
+        interval: Duration,
+        asked: Arc<Notify>,
+    ) -> Self {
         let (change, current) = watch::channel(material);
-        let task = tokio::spawn(follow(settings, change, interval));
+        let task = tokio::spawn(follow(settings, change, interval, asked));
         Self { current, task }
     }
 
@@ -36,22 +47,35 @@ impl Reloading {
 }
 
 /// Puts into `change` what the files hold whenever that is another good thing.
-async fn follow(settings: Tls, change: watch::Sender<Material>, interval: Duration) {
-    let mut taken = change.borrow().digest;
+async fn follow(
+    settings: Tls,
+    change: watch::Sender<Material>,
+    interval: Duration,
+    asked: Arc<Notify>,
+) {
     let mut fault = Fault::default();
+    let mut nearness = [Nearness::Far; 2];
     loop {
-        tokio::time::sleep(interval).await;
-        let settings = settings.clone();
+        let now = UnixTime::now();
+        for (nearness, (key, end)) in nearness.iter_mut().zip(change.borrow().ends) {
+            nearness.tell(key, end, now);
+        }
+        let is_asked = timeout(interval, asked.notified()).await.is_ok();
+        let (settings, taken) = (settings.clone(), change.borrow().digest);
         let look = tokio::task::spawn_blocking(move || look(&settings, taken));
         match look.await {
-            Ok(Ok(None)) => fault = Fault::default(),
+            Ok(Ok(None)) => {
+                fault = Fault::default();
+                if is_asked {
+                    tracing::info!("the certificate files are those that are in use");
+                }
+            }
             Ok(Ok(Some(material))) => {
                 fault = Fault::default();
-                taken = material.digest;
                 let _ = change.send(material);
                 tracing::info!("the certificate files changed and were taken");
             }
-            Ok(Err(error)) => fault.note(error),
+            Ok(Err(error)) => fault.note(error, is_asked),
             Err(_) => tracing::error!("the certificate files could not be looked at"),
         }
     }
@@ -74,8 +98,9 @@ struct Fault {
 }
 
 impl Fault {
-    /// Says it when it is seen for the second time: several files are not replaced at the same moment.
-    fn note(&mut self, error: ConfigError) {
+    /// Says it when it is seen for the second time, since several files are not replaced at the same moment; to who
+    /// asked, at once.
+    fn note(&mut self, error: ConfigError, is_asked: bool) {
         if self.error.as_ref() != Some(&error) {
             *self = Self {
                 error: Some(error.clone()),
@@ -83,7 +108,7 @@ impl Fault {
             };
         }
         self.looks = self.looks.saturating_add(1);
-        if self.looks == 2 {
+        if self.looks == 2 || is_asked {
             tracing::error!(
                 key = error.key,
                 problem = error.problem,

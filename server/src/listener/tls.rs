@@ -17,6 +17,7 @@ use rustls::{
 use secrecy::ExposeSecret;
 use webpki::EndEntityCert;
 
+use super::ends::first_end;
 use crate::config::{ClientAuth, ConfigError, Digest, Tls, TlsFiles};
 
 /// The names in a client's certificate that was verified: `dns:NAME` and `uri:URI` for each subject alternative name.
@@ -44,6 +45,8 @@ pub(crate) struct Material {
     pub(super) config: Arc<ServerConfig>,
     /// Who judges client certificates, if they are asked for.
     clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the first certificate of a setting ends.
+    pub(super) ends: [(&'static str, Option<UnixTime>); 2],
     /// Of the files that it was made of.
     pub(super) digest: Digest,
 }
@@ -58,6 +61,11 @@ impl Material {
             .ok_or_else(|| unfit("tls.certificate", "is not a chain of PEM certificates"))?;
         let key = PrivateKeyDer::from_pem_slice(files.private_key_pem.expose_secret().as_bytes())
             .map_err(|_| not_a_pair())?;
+        let authorities = files.client_ca_pem.as_deref().and_then(certificates);
+        let ends = [
+            ("tls.certificate", first_end(&chain)),
+            ("tls.client_ca", first_end(&authorities.unwrap_or_default())),
+        ];
         let clients = match (&settings.clients, &files.client_ca_pem) {
             (Some(clients), Some(ca)) => {
                 Some(verifier(clients, ca, files.client_crl_pem.as_deref())?)
@@ -83,6 +91,7 @@ impl Material {
         Ok(Self {
             config: Arc::new(config),
             clients,
+            ends,
             digest: files.digest(),
         })
     }

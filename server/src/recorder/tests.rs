@@ -84,6 +84,7 @@ impl Bench {
             clock: Clock::manual(Timestamp::from_unix_secs(1_800_000_000)),
             limits: RotationLimits::default(),
             trust_clock: false,
+            degraded: false,
             ballast_bytes: 0,
             queue: 64,
         };

@@ -1,5 +1,6 @@
 //! The data plane: Sign, Verify, VerifyWebhook, BatchVerify, Explain. Nothing here but Explain waits for a store.
 
+mod aside;
 mod explain;
 mod sign;
 mod verify;
@@ -13,6 +14,7 @@ use countersign_proto::v1::{
     ExplainResponse, ItemError, SignRequest, SignResponse, VerifyRequest, VerifyResponse,
     VerifyWebhookRequest, VerifyWebhookResponse, batch_verify_item::Check,
     batch_verify_result::Outcome, countersign_service_server::CountersignService,
+    sign_request::Input, verify_webhook_request::Payload,
 };
 use tonic::{Request, Response, Status};
 
@@ -24,6 +26,8 @@ use crate::{
     replay::Call,
     ring::Entry,
 };
+
+pub(crate) use aside::Aside;
 
 /// By whom a call is made.
 struct By {
@@ -58,7 +62,13 @@ pub(crate) struct DataPlane(pub Arc<Shared>);
 impl CountersignService for DataPlane {
     async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignResponse>, Status> {
         let by = By::of(&request)?;
-        Ok(Response::new(self.0.sign(request.into_inner(), &by)?))
+        let (shared, request) = (self.0.clone(), request.into_inner());
+        let bytes = match &request.input {
+            Some(Input::Webhook(webhook)) => webhook.body.len(),
+            _ => 0,
+        };
+        let signed = self.0.aside.run(bytes, move || shared.sign(request, &by));
+        Ok(Response::new(signed.await?))
     }
 
     async fn verify(
@@ -75,8 +85,11 @@ impl CountersignService for DataPlane {
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
         let by = By::of(&request)?;
         let call = self.0.replay.call_of(call_id(&request), 0);
-        let response = self.0.verify_webhook(&request.into_inner(), &by, call)?;
-        Ok(Response::new(response))
+        let (shared, request) = (self.0.clone(), request.into_inner());
+        let bytes = body_bytes(&request);
+        let work = move || shared.verify_webhook(&request, &by, call);
+        let verified = self.0.aside.run(bytes, work);
+        Ok(Response::new(verified.await?))
     }
 
     async fn explain(
@@ -92,7 +105,7 @@ impl CountersignService for DataPlane {
         &self,
         request: Request<BatchVerifyRequest>,
     ) -> Result<Response<BatchVerifyResponse>, Status> {
-        let by = By::of(&request)?;
+        let by = Arc::new(By::of(&request)?);
         let call_id = call_id(&request).map(<[u8]>::to_vec);
         let items = request.into_inner().items;
         let max = self.0.limits.max_batch_items;
@@ -106,11 +119,25 @@ impl CountersignService for DataPlane {
         let mut results = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let call = self.0.replay.call_of(call_id.as_deref(), index);
-            results.push(self.0.batch_item(item, &by, call));
+            let (shared, by) = (self.0.clone(), by.clone());
+            let bytes = match &item.check {
+                Some(Check::VerifyWebhook(request)) => body_bytes(request),
+                _ => 0,
+            };
+            let work = move || Ok(shared.batch_item(item, &by, call));
+            results.push(self.0.aside.run(bytes, work).await?);
             // A long batch lets other calls through, and ends when its deadline does.
             tokio::task::consume_budget().await;
         }
         Ok(Response::new(BatchVerifyResponse { results }))
+    }
+}
+
+fn body_bytes(request: &VerifyWebhookRequest) -> usize {
+    match &request.payload {
+        Some(Payload::Body(body)) => body.len(),
+        Some(Payload::BodyText(text)) => text.len(),
+        None => 0,
     }
 }
 

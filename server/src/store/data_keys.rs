@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    ChangeError,
+    Caller, ChangeError,
     error::Fault,
     rows::Rows,
-    writer::{Done, Writer},
+    writer::{Change, Done, Writer},
 };
 use crate::{
     failpoint::failpoint,
@@ -86,7 +86,8 @@ pub(super) fn rewrap_next(writer: &mut Writer, after: i64) -> Result<Rewrap, Cha
             return Ok(Done::RollBack(Rewrap::Done { left: 0 }));
         };
         let Some(next) = next_under(rows.connection, previous, after)? else {
-            return finish(rows, previous);
+            let left = keys_under(rows.connection, previous)?;
+            return Ok(Done::RollBack(Rewrap::Done { left }));
         };
         match rows.rewrap(next) {
             Ok(()) => {
@@ -104,6 +105,7 @@ pub(super) fn rewrap_next(writer: &mut Writer, after: i64) -> Result<Rewrap, Cha
         })
     })?;
     if let Rewrap::Done { left: 0 } = step {
+        writer.change(end_replacing)?;
         // The log may still hold what was wrapped before.
         writer.truncate_log();
     }
@@ -119,17 +121,29 @@ fn next_under(connection: &Connection, kek: KekId, after: i64) -> rusqlite::Resu
         .optional()
 }
 
-/// Notes that nothing needs the previous key-encryption key, if that is so.
-fn finish(rows: &Rows<'_>, previous: KekId) -> Result<Done<Rewrap>, Fault> {
-    let left = keys_under(rows.connection, previous)?;
-    if left == 0 {
-        let sql = "DELETE FROM meta WHERE name = ?1";
-        rows.connection.execute(sql, [PREVIOUS_KEK])?;
-    }
+/// Notes that nothing needs the previous key-encryption key any more; once for each that was replaced.
+fn end_replacing(change: &Change<'_>) -> Result<Done<()>, Fault> {
+    let rows = &change.rows;
+    let Some(previous) = kek_being_replaced(rows.connection)? else {
+        return Ok(Done::RollBack(()));
+    };
+    let sql = "DELETE FROM meta WHERE name = ?1";
+    rows.connection.execute(sql, [PREVIOUS_KEK])?;
+    record(change, "done", previous)?;
     Ok(Done::Commit {
-        answer: Rewrap::Done { left },
+        answer: (),
         publish: Vec::new(),
     })
+}
+
+/// How far the replacement of a key-encryption key has come, for the audit.
+fn record(change: &Change<'_>, step: &str, previous: KekId) -> Result<(), Fault> {
+    let detail = format!(
+        "{step}: {} in the place of {previous}",
+        change.rows.seal.kek()
+    );
+    let caller = Caller::operator("key-encryption");
+    change.audit(&caller, "ReplaceKeyEncryptionKey", "", None, &detail)
 }
 
 /// How many data keys are wrapped under a key-encryption key.
@@ -151,10 +165,11 @@ pub(super) fn kek_being_replaced(connection: &Connection) -> rusqlite::Result<Op
 }
 
 /// Notes which key-encryption key is being replaced.
-pub(super) fn begin_replacing(connection: &Connection, kek: KekId) -> rusqlite::Result<()> {
+pub(super) fn begin_replacing(change: &Change<'_>, kek: KekId) -> Result<(), Fault> {
     let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+    let connection = change.rows.connection;
     connection.execute(sql, params![PREVIOUS_KEK, kek.as_bytes()])?;
-    Ok(())
+    record(change, "begun", kek)
 }
 
 fn wrapped(row: &Row<'_>) -> rusqlite::Result<Option<Wrapped>> {

@@ -54,7 +54,9 @@ pub enum OpenError {
     )]
     NotAStore,
     /// The database is damaged.
-    #[error("the database is damaged: restore a backup")]
+    #[error(
+        "the database is damaged: restore a backup; until then `countersign serve --degraded` serves what verifies of it"
+    )]
     Damaged,
     /// The disk is full.
     #[error("the disk of the data directory is full: free some space")]

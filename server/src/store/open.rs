@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     OpenError, Published, SchemeRecord, SecretRecord, TokenRecord, audit, backup,
     ballast::Ballast,
+    degraded,
     rows::Rows,
     schema, schemes,
     time_mark::TimeMark,
@@ -58,6 +59,8 @@ pub struct StoreOptions {
     pub limits: RotationLimits,
     /// Whether the clock is right although the store has seen a later time.
     pub trust_clock: bool,
+    /// Whether to take what verifies of a damaged file, and change nothing.
+    pub degraded: bool,
     /// As many bytes of the disk are held back for changes that end a key.
     pub ballast_bytes: u64,
     /// At most this many changes wait for the writer; at least one may.
@@ -67,6 +70,11 @@ pub struct StoreOptions {
 /// The writer of an opened store and what it loaded.
 pub(super) struct Loaded {
     pub(super) writer: Writer,
+    pub(super) found: Found,
+}
+
+/// What a store holds.
+pub(super) struct Found {
     pub(super) schemes: Vec<SchemeRecord>,
     pub(super) records: Vec<SecretRecord>,
     pub(super) corrupt: Vec<SecretName>,
@@ -77,12 +85,15 @@ pub(super) fn open(
     options: StoreOptions,
     publish: Box<dyn FnMut(Published) + Send>,
 ) -> Result<Loaded, OpenError> {
-    if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(OpenError::SqliteTooOld);
-    }
+    refuse_old_sqlite(rusqlite::version_number())?;
+    let degraded = options.degraded;
     let lock = lock(&options.data_dir)?;
-    backup::remove_leftovers(&options.data_dir)?;
     let mut connection = connect(&options.data_dir)?;
+    if degraded {
+        degraded::protect(&connection)?;
+    } else {
+        backup::remove_leftovers(&options.data_dir)?;
+    }
     if schema::is_ours(&connection)? && backup::copy_time(&connection)?.is_some() {
         return Err(OpenError::UnacceptedCopy);
     }
@@ -90,10 +101,18 @@ pub(super) fn open(
         current: options.kek,
         previous: options.previous_kek,
     };
-    let seal = Arc::new(schema::prepare(&mut connection, &keks)?);
-    drop(keks);
-    check(&connection)?;
     let now = options.clock.now();
+    let seal = Arc::new(if degraded {
+        schema::as_it_is(&connection, &keks)?
+    } else {
+        schema::prepare(&mut connection, &keks, now)?
+    });
+    drop(keks);
+    if degraded {
+        degraded::report(&connection);
+    } else {
+        check(&connection)?;
+    }
     let time_mark = TimeMark::read(&connection, now, options.trust_clock)?;
     // Outside of a transaction every query would look at the file anew.
     let transaction = connection.transaction()?;
@@ -103,10 +122,11 @@ pub(super) fn open(
         now,
         graces_hold: time_mark.graces_hold(),
     };
-    audit::look(&rows)?;
-    let schemes = schemes::load(&rows)?;
-    let (records, corrupt) = load(&rows)?;
-    let tokens = rows.tokens()?;
+    let found = if degraded {
+        degraded::load(&rows)
+    } else {
+        load_all(&rows)?
+    };
     drop(transaction);
     let settled = Settled {
         seal,
@@ -114,13 +134,30 @@ pub(super) fn open(
         limits: options.limits,
         ballast: Ballast::new(&options.data_dir, options.ballast_bytes),
         data_dir: options.data_dir,
+        read_only: degraded,
     };
-    settled.ballast.keep();
     let mut writer = Writer::new(connection, settled, publish, time_mark, lock);
-    // A step of the schema, or the life before, may have left a long one.
-    writer.truncate_log();
-    Ok(Loaded {
-        writer,
+    if !degraded {
+        writer.ballast().keep();
+        // A step of the schema, or the life before, may have left a long one.
+        writer.truncate_log();
+    }
+    Ok(Loaded { writer, found })
+}
+
+fn refuse_old_sqlite(version: i32) -> Result<(), OpenError> {
+    match version < OLDEST_SQLITE {
+        true => Err(OpenError::SqliteTooOld),
+        false => Ok(()),
+    }
+}
+
+fn load_all(rows: &Rows<'_>) -> Result<Found, OpenError> {
+    audit::look(rows)?;
+    let schemes = schemes::load(rows)?;
+    let (records, corrupt) = load(rows)?;
+    let tokens = rows.tokens()?;
+    Ok(Found {
         schemes,
         records,
         corrupt,
@@ -214,4 +251,18 @@ fn names(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare(sql)?;
     let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f10_a_library_that_can_corrupt_its_log_is_refused() {
+        assert!(refuse_old_sqlite(rusqlite::version_number()).is_ok());
+        assert!(refuse_old_sqlite(3_051_003).is_ok());
+        for old in [3_051_002, 3_050_004, 3_007_000] {
+            assert_eq!(refuse_old_sqlite(old), Err(OpenError::SqliteTooOld));
+        }
+    }
 }

@@ -253,6 +253,17 @@ pub struct Caller {
     pub recorded: Recorded,
 }
 
+impl Caller {
+    /// Who runs the program, for what it does at their word and not for a call.
+    pub(super) fn operator(rpc_id: &str) -> Self {
+        Self {
+            principal: "operator".to_owned(),
+            rpc_id: rpc_id.to_owned(),
+            recorded: Recorded::default(),
+        }
+    }
+}
+
 /// Whether a call has its record of the audit. Nobody but the store's writer sets it, when the record is committed.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded(Arc<AtomicBool>);

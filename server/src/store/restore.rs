@@ -155,7 +155,7 @@ pub fn restore(options: RestoreOptions) -> Result<Restoration, RestoreError> {
         current: store.kek,
         previous: store.previous_kek,
     };
-    let seal = schema::prepare(&mut connection, &keks)?;
+    let seal = schema::prepare(&mut connection, &keks, now)?;
     open::check(&connection)?;
     let rows = Rows {
         connection: &connection,
@@ -296,11 +296,7 @@ fn accept_copy(
         || "an unknown time".to_owned(),
         |time| format!("{} s", time.unix_millis() / 1000),
     );
-    let caller = records::Caller {
-        principal: "operator".to_owned(),
-        rpc_id: "offline".to_owned(),
-        recorded: records::Recorded::default(),
-    };
+    let caller = records::Caller::operator("offline");
     let detail = format!("copy of {when}; versions ended: {ended}; tokens revoked: {revoked}");
     change.audit(&caller, "Restore", "", None, &detail)?;
     let written = change.written.take();

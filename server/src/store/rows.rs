@@ -64,6 +64,13 @@ impl Rows<'_> {
         }
     }
 
+    /// Whether the secret of this id is deleted.
+    pub(super) fn is_deleted(&self, id: i64) -> Result<bool, Fault> {
+        let sql = "SELECT delete_time IS NOT NULL FROM secrets WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| row.get(0))?)
+    }
+
     /// A secret with the keys of the versions that are live now.
     pub(super) fn record(&self, id: i64) -> Result<SecretRecord, Fault> {
         let mut record = self.bare_record(id)?;

@@ -1,12 +1,19 @@
 //! The schema, one script a step. A step and the number that says it was taken are one transaction, so a start that
 //! was killed in between begins the step again.
 
+use countersign_core::{Timestamp, rotation::RotationLimits};
 use rusqlite::{
     Batch, Connection, OptionalExtension, Transaction, TransactionBehavior,
     fallible_iterator::FallibleIterator,
 };
 
-use super::{OpenError, audit, data_keys};
+use super::{
+    OpenError,
+    audit::{self, Written},
+    data_keys,
+    rows::Rows,
+    writer::Change,
+};
 use crate::failpoint::failpoint;
 use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped, legacy::LegacyKeys};
 
@@ -28,7 +35,11 @@ const APPLICATION_ID: i64 = 0x4353_474e;
 
 /// Brings the schema up to date and answers the seal of the store. Nothing is written before the store is known to
 /// be one of ours, not newer than this program, and to open with these key-encryption keys.
-pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, OpenError> {
+pub(super) fn prepare(
+    connection: &mut Connection,
+    keks: &Keks,
+    now: Timestamp,
+) -> Result<Seal, OpenError> {
     let version = version(connection)?;
     if version > STEPS.len() {
         return Err(OpenError::NewerSchema);
@@ -57,8 +68,20 @@ pub(super) fn prepare(connection: &mut Connection, keks: &Keks) -> Result<Seal, 
         step.commit()?;
         failpoint!("migrate");
     }
-    replace_kek(connection, &seal)?;
+    replace_kek(connection, &seal, now)?;
     Ok(seal)
+}
+
+/// The seal of a store that is not to be written.
+pub(super) fn as_it_is(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
+    let version = version(connection)?;
+    if version > STEPS.len() {
+        return Err(OpenError::NewerSchema);
+    }
+    if version < STEPS.len() {
+        return Err(OpenError::Damaged);
+    }
+    stored_seal(connection, keks)
 }
 
 /// Whether a database is a store of this service.
@@ -168,7 +191,7 @@ fn wrap_legacy_keys(step: &Transaction<'_>, seal: &Seal, keks: &Keks) -> Result<
 
 /// Puts the integrity key under the current key-encryption key; the data keys follow while the store serves. Refuses a
 /// start without a key-encryption key that some of them still need.
-fn replace_kek(connection: &mut Connection, seal: &Seal) -> Result<(), OpenError> {
+fn replace_kek(connection: &mut Connection, seal: &Seal, now: Timestamp) -> Result<(), OpenError> {
     let given = [Some(seal.kek()), seal.previous_kek()];
     if let Some(needed) = data_keys::kek_being_replaced(connection)?
         && !given.contains(&Some(needed))
@@ -183,9 +206,19 @@ fn replace_kek(connection: &mut Connection, seal: &Seal) -> Result<(), OpenError
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         write_integrity_key(&step, seal)?;
         failpoint!("replace-kek");
-        data_keys::begin_replacing(&step, stored.kek)?;
+        let rows = Rows {
+            connection: &step,
+            seal,
+            now,
+            graces_hold: true,
+        };
+        let limits = RotationLimits::default();
+        let change = Change::begin(rows, &limits)?;
+        data_keys::begin_replacing(&change, stored.kek)?;
         failpoint!("replace-kek");
+        let written = change.written.take();
         step.commit()?;
+        written.iter().for_each(Written::committed);
         failpoint!("replace-kek");
     }
     Ok(())

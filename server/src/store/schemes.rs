@@ -90,7 +90,7 @@ pub(super) fn load(rows: &Rows<'_>) -> Result<Vec<SchemeRecord>, Fault> {
 
 impl Rows<'_> {
     /// The scheme of this id, if it is an operator's own.
-    fn scheme(&self, id: &str) -> Result<Option<SchemeRecord>, Fault> {
+    pub(super) fn scheme(&self, id: &str) -> Result<Option<SchemeRecord>, Fault> {
         let sql = "SELECT id, definition, create_time, revision, tag FROM schemes WHERE id = ?1";
         let found = self
             .connection

@@ -4,6 +4,7 @@ mod at_rest;
 mod audit;
 mod changes;
 mod clock;
+mod degraded;
 mod envelope;
 mod failures;
 mod opening;
@@ -133,6 +134,7 @@ fn options(dir: &Path, clock: &Clock) -> StoreOptions {
         clock: clock.clone(),
         limits: RotationLimits::default(),
         trust_clock: false,
+        degraded: false,
         ballast_bytes: 0,
         queue: 256,
     }

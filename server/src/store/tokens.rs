@@ -104,12 +104,13 @@ fn describe(record: &TokenRecord) -> String {
     words.join(" ")
 }
 
+const COLUMNS: &str = "id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag";
+
 impl Rows<'_> {
     /// All tokens that there ever were, oldest first. One that was edited does not open and is no token.
     pub(super) fn tokens(&self) -> Result<Vec<TokenRecord>, Fault> {
-        let sql = "SELECT id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag
-                   FROM tokens ORDER BY create_time, id";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = format!("SELECT {COLUMNS} FROM tokens ORDER BY create_time, id");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query([])?;
         let mut tokens = Vec::new();
         while let Some(row) = rows.next()? {
@@ -122,6 +123,14 @@ impl Rows<'_> {
             }
         }
         Ok(tokens)
+    }
+
+    /// The token of this id, whether or not another one of its name came after it.
+    pub(super) fn token_of_id(&self, id: &str) -> Result<Option<TokenRecord>, Fault> {
+        let sql = format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([id])?;
+        rows.next()?.map(|row| self.token(row)).transpose()
     }
 
     fn token(&self, row: &Row<'_>) -> Result<TokenRecord, Fault> {
@@ -158,11 +167,11 @@ impl Rows<'_> {
     }
 
     pub(super) fn write_token(&self, record: &TokenRecord) -> Result<(), Fault> {
-        let sql = "INSERT OR REPLACE INTO tokens
-                       (id, name, digest, certificate_san, grants, creator, create_time, expire_time, revoke_time, tag)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let sql = format!(
+            "INSERT OR REPLACE INTO tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        );
         let (digest, san) = parts(&record.credential);
-        self.connection.prepare_cached(sql)?.execute(params![
+        self.connection.prepare_cached(&sql)?.execute(params![
             record.id,
             record.name.as_str(),
             digest,

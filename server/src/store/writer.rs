@@ -40,6 +40,7 @@ pub(super) struct Settled {
     pub(super) limits: RotationLimits,
     pub(super) data_dir: PathBuf,
     pub(super) ballast: Ballast,
+    pub(super) read_only: bool,
 }
 
 /// A numbered transaction that is open.
@@ -63,8 +64,9 @@ pub(super) struct Writer {
     connection: Connection,
     settled: Settled,
     publish: Box<dyn FnMut(Published) + Send>,
-    /// Set by a disk error: the file is not trusted again before the store is opened anew.
-    broken: bool,
+    /// Nothing is written: because the file is damaged, or since a disk error, after which it is not trusted again
+    /// before the store is opened anew.
+    read_only: bool,
     publishing: bool,
     time_mark: TimeMark,
     _lock: File,
@@ -80,9 +82,9 @@ impl Writer {
     ) -> Self {
         Self {
             connection,
+            read_only: settled.read_only,
             settled,
             publish,
-            broken: false,
             publishing: false,
             time_mark,
             _lock: lock,
@@ -219,7 +221,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(Rows<'_>, &RotationLimits) -> Result<Done<T>, Fault>,
     ) -> Result<(T, Vec<Published>), Fault> {
-        if self.broken {
+        if self.read_only {
             return Err(ChangeError::Unavailable.into());
         }
         failpoint!("before-begin");
@@ -254,7 +256,7 @@ impl Writer {
                 tracing::error!(%error, "the store failed");
                 let meaning = DriverFault::of(&error);
                 let on_disk = error.sqlite_error_code().is_some();
-                self.broken |= match meaning {
+                self.read_only |= match meaning {
                     DriverFault::Disk => true,
                     DriverFault::Damaged => on_disk,
                     DriverFault::InUse | DriverFault::DiskFull | DriverFault::Other => false,
