@@ -42,9 +42,11 @@ def test_values_may_be_nested_and_a_list_is_whole_or_left_out(monkeypatch: pytes
     assert widget_fields("a.b", Identity(id="7"), "abc") == {"me": {"id": "u_7"}, "whole": ["7", "abc"]}
 
 
-def test_an_empty_proof_is_an_error() -> None:
-    with pytest.raises(CountersignError, match="proof"):
-        widget_fields("intercom.identity", ADA, "")
+def test_a_proof_that_the_widget_does_not_take_is_an_error() -> None:
+    signed = Countersign().sign("demo/intercom-identity", ADA)
+    for scheme, proof in (("intercom.identity", ""), ("talkjs.token", signed)):
+        with pytest.raises(CountersignError, match="proof"):
+            widget_fields(scheme, ADA, proof)
 
 
 def test_every_known_widget_carries_the_proof() -> None:
