@@ -1,4 +1,7 @@
 # make check        everything that CI runs
+# make contract     the contract's style, its compatibility, and what is generated from it
+# make sdks         builds, tests and packages the SDKs
+# make doors        the same questions through every SDK and without one
 # make attacks      the attacks and what became of each, from a run of all tests
 # make check-rust   the part that needs Rust and a C compiler alone
 # make differential ten million tokens, judged by us and by crate jsonwebtoken
@@ -14,9 +17,11 @@ FUZZ_SHORT_SECONDS ?= 15
 TOOLS := target/tools
 TESTS_SAID := target/tests.txt
 
-.PHONY: check check-rust lint build test test-every rows attacks deny oracles fuzz fuzz-short advisories differential timing bench
+SDKS := go java python typescript
 
-check: lint build rows deny oracles fuzz-short
+.PHONY: check check-rust lint build test test-every rows attacks deny contract oracles sdks $(SDKS:%=sdk-%) doors fuzz fuzz-short advisories differential timing bench
+
+check: lint build rows deny contract oracles sdks doors fuzz-short
 
 check-rust: lint build test deny
 
@@ -51,6 +56,17 @@ deny: $(TOOLS)/bin/cargo-deny
 
 oracles: build
 	tests/oracles/run
+
+contract:
+	sdk/tools/check
+
+sdks: $(SDKS:%=sdk-%)
+
+$(SDKS:%=sdk-%): sdk-%: build
+	sdk/$*/check
+
+doors: sdks
+	tests/doors/run
 
 # The seeds and some seconds of search. Not in check-rust: libFuzzer is C++.
 fuzz-short: $(TOOLS)/bin/cargo-fuzz

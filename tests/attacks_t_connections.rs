@@ -320,9 +320,8 @@ async fn t22_an_old_connection_is_told_to_go_and_its_calls_finish() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t23_another_protocol_is_closed_and_counted() {
     let service = Service::start().await;
-    let sent: [&[u8]; 4] = [
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n0000000000000",
+    let sent: [&[u8]; 3] = [
+        b"PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n0000000000000",
         // A TLS hello on a port without TLS.
         &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3],
         b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -333,7 +332,15 @@ async fn t23_another_protocol_is_closed_and_counted() {
         let took = until_closed(&stream, Instant::now());
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
-    assert_eq!(service.connections().never_opened, 4);
+    assert_eq!(service.connections().never_opened, 3);
+    // HTTP/1.1 is not another protocol: JSON comes so. Who asks for a page is told that there is none.
+    let stream = dial_from(ATTACKER, service.address).unwrap();
+    let get = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut &stream, get).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut &stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    assert_eq!(service.connections().never_opened, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

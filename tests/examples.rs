@@ -139,6 +139,36 @@ async fn the_examples_of_the_client_run() {
     }
 }
 
+#[tokio::test]
+async fn the_examples_of_a_chat_backend_and_a_receiver_run() {
+    let folder = TempDir::new().unwrap();
+    let (running, _) = dev_that_is_ready(&folder).await;
+    let server = format!("http://{}", running.address());
+    let mut backend = cleaned(&example("chat_backend_of_four"));
+    let (output, _) = finish(backend.env("COUNTERSIGN_SERVER", &server), PATIENCE);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    for field in ["identifier_hash", "email_hash", "userJwt", "token"] {
+        assert!(said.contains(&format!("\"{field}\":\"")), "{field}: {said}");
+    }
+
+    let listen = free().to_string();
+    let mut receiver = cleaned(&example("stripe_receiver"));
+    receiver
+        .env("COUNTERSIGN_SERVER", &server)
+        .env("LISTEN", &listen);
+    let mut receiver = Running::spawn(receiver, &folder.path().join("receiver"));
+    receiver.until(|said| said.contains("listening").then(|| listen.parse().unwrap()));
+    let url = format!("http://{listen}/stripe");
+    for fault in [&[][..], &["--fault", "flip"], &["--fault", "stale"]] {
+        let sign = ["webhook", "sign", "demo/stripe-webhook", "--body", "{}"];
+        let send = [&sign[..], &["--send", &url], fault].concat();
+        let (output, _) = finish(&mut client(&running, &send), PATIENCE);
+        // Zero if the receiver took what is good and refused what is not.
+        assert_eq!(output.status.code(), Some(0), "{fault:?}: {output:?}");
+    }
+}
+
 /// The program as a client of a server, with no token.
 fn client(running: &Running, arguments: &[&str]) -> Command {
     let mut client = command();

@@ -8,7 +8,7 @@ use crate::demo::{BODY, Demo, USER_EMAIL, USER_ID};
 
 const DEFAULT_PORT: u16 = 50051;
 
-/// Prints lines for the CLI, grpcurl and Python, as far as there are demo secrets for them.
+/// Prints lines for the CLI, curl, grpcurl and Python, as far as there are demo secrets for them.
 pub(crate) fn print(
     address: SocketAddr,
     demos: &[Demo],
@@ -42,8 +42,9 @@ fn identity(
 {program} secret rotate {secret}{server} --grace 24h
 {program} secret get {secret}{server}
 
-The same with grpcurl:
+The same with curl, and with grpcurl:
 
+curl http://{address}/countersign.v1.CountersignService/Verify -H 'content-type: application/json' -d '{}'
 grpcurl -plaintext -d '{}' {address} countersign.v1.CountersignService/Verify
 
 The same in Python, from the folder that proto/ is in:
@@ -55,6 +56,7 @@ PYTHONPATH=build python3 - <<'END'
 {}
 END
 ",
+        request(demo),
         request(demo),
         python(address, demo),
     )?;

@@ -66,6 +66,19 @@ pub enum Error {
         /// The part.
         field: &'static str,
     },
+    /// No widget is known of this scheme.
+    #[cfg(feature = "widget")]
+    #[error("there is no widget of this scheme; there is one of {known}")]
+    UnknownWidget {
+        /// The schemes that have one.
+        known: String,
+    },
+    /// The widget of this scheme takes another kind of proof, or the proof is empty.
+    #[cfg(feature = "widget")]
+    #[error(
+        "the proof is not of the kind that the scheme's widget takes: sign with a secret of this scheme"
+    )]
+    WidgetProof,
     /// A verdict was required to be a success and is not.
     #[error("not verified: {}", ReasonText(*reason))]
     NotVerified {

@@ -47,7 +47,7 @@ pub fn to_wire(headers: &HeaderMap) -> Vec<v1::Header> {
     let groups = headers
         .keys()
         .filter(|name| !CREDENTIALS.contains(name))
-        .map(|name| group(name, headers));
+        .map(|name| of_name(name, headers));
     let (mut sent, others): (Vec<_>, Vec<_>) = groups.partition(|group| looks_like_webhook(group));
     let (mut count, mut bytes) = sent.iter().fold((0, 0), |sum, group| add(sum, group));
     for group in others {
@@ -61,7 +61,7 @@ pub fn to_wire(headers: &HeaderMap) -> Vec<v1::Header> {
 }
 
 /// All headers of one name.
-fn group(name: &HeaderName, headers: &HeaderMap) -> Vec<v1::Header> {
+pub(crate) fn of_name(name: &HeaderName, headers: &HeaderMap) -> Vec<v1::Header> {
     let values = headers.get_all(name).iter();
     let texts = values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
     texts

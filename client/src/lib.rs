@@ -53,6 +53,11 @@
 //! # let _ = client; Ok(()) }
 //! ```
 //!
+//! # Features
+//!
+//! - `tower`: `WebhookLayer`, which lets only genuine deliveries through to an axum handler.
+//! - `widget`: `widget_fields`, what a chat vendor's widget wants to know of a signed-in user.
+//!
 //! # What it guarantees
 //!
 //! - It fails closed. A decision or trust that this version has no name for, or an answer without one, is an
@@ -73,9 +78,13 @@ mod error;
 mod explanation;
 mod headers;
 mod identity;
+#[cfg(feature = "tower")]
+mod layer;
 mod signed;
 mod value;
 mod verdict;
+#[cfg(feature = "widget")]
+mod widget;
 
 pub use backup::Backup;
 pub use builder::{Builder, DEFAULT_DEADLINE};
@@ -86,6 +95,8 @@ pub use error::{CallError, Error, FieldViolation};
 pub use explanation::{Cause, Explanation, Step};
 pub use headers::to_wire as wire_headers;
 pub use identity::Identity;
+#[cfg(feature = "tower")]
+pub use layer::{WebhookLayer, WebhookService};
 /// The text of a token or key, which cannot be printed.
 pub use secrecy::SecretString;
 pub use signed::{IdentityProof, Signed};
@@ -95,3 +106,5 @@ pub use value::{
     CauseCode, CheckOutcome, Decision, ProvenPart, Reason, Replay, Shield, Trust, VersionState,
 };
 pub use verdict::{Age, Handshake, Verdict, VersionUse, WebhookVerdict};
+#[cfg(feature = "widget")]
+pub use widget::widget_fields;

@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod captured;
 pub mod secrets;
+pub mod service;
 
 use std::alloc::System;
 

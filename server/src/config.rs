@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use http::HeaderValue;
 use secrecy::SecretBox;
 
 pub use limits::Limits;
@@ -66,6 +67,8 @@ pub struct Config {
     pub log: Log,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
+    /// The origins of web pages that may call, such as `https://app.example.com`.
+    pub allowed_origins: Vec<HeaderValue>,
     /// How long the listener waits for its peers; for tests.
     #[doc(hidden)]
     pub patience: Patience,
@@ -212,6 +215,7 @@ impl Config {
                 level: "warn".to_owned(),
             },
             reflection: true,
+            allowed_origins: Vec::new(),
             patience: Patience::DEFAULT,
             warnings: Vec::new(),
         })
@@ -228,6 +232,7 @@ impl Config {
         let limits = Limits::read(&mut source);
         let log = Log::read(&mut source);
         let reflection = source.switch("reflection", false);
+        let allowed_origins = source.origins("allowed_origins");
         let tls = Tls::read(&mut source, listen);
         let mut warnings = Vec::new();
         let key = key_encryption_key(&mut source, &mut warnings);
@@ -245,6 +250,7 @@ impl Config {
                 limits,
                 log,
                 reflection,
+                allowed_origins,
                 patience: Patience::DEFAULT,
                 warnings,
             }),

@@ -58,6 +58,7 @@ error_reasons! {
     SigningInputRefused = "SIGNING_INPUT_REFUSED", InvalidArgument, "the text to sign would be a proof of another scheme that has the same key";
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, "the bearer token or client certificate is missing or wrong";
     PermissionDenied = "PERMISSION_DENIED", PermissionDenied, "there is no such thing, or this caller may not do this with it";
+    OriginNotAllowed = "ORIGIN_NOT_ALLOWED", PermissionDenied, "the call comes from a web page whose origin is not in allowed_origins";
     SecretNotFound = "SECRET_NOT_FOUND", NotFound, "no such secret, or not for this caller; ListSecrets has the names";
     VersionNotFound = "VERSION_NOT_FOUND", NotFound, "the secret has no such version; GetSecret has the numbers";
     SchemeNotFound = "SCHEME_NOT_FOUND", NotFound, "no such scheme; ListSchemes has the ids";

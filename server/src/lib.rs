@@ -1,6 +1,6 @@
 //! The Countersign gRPC service over `countersign-core`.
 //!
-//! A request's way: `gate` (request id, caller, limits, deadline) → `service` (wire to core) → core decides with the
+//! A request's way: `web` (other protocols become gRPC) → `gate` (request id, caller, limits, deadline) → `service` (wire to core) → core decides with the
 //! `ring` in memory → answer. A change's way: `service` → `store` (one transaction on the writer thread, which a
 //! caller cannot cancel) → `ring` → answer.
 
@@ -31,6 +31,7 @@ mod server;
 mod service;
 pub mod store;
 pub mod telemetry;
+mod web;
 
 pub use clock::Clock;
 pub use config::{Config, ConfigErrors, Limits, Overrides};

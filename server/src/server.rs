@@ -14,12 +14,12 @@ use countersign_proto::{
         token_service_server::TokenServiceServer,
     },
 };
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
-use tower::{Service, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder};
 
 use crate::{
     callers::{Callers, NewBearer},
@@ -38,6 +38,7 @@ use crate::{
         Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
         Store, StoreOptions,
     },
+    web::WebLayer,
 };
 
 /// What a message may be larger than the largest body: headers, names, and the framing of a batch.
@@ -128,6 +129,7 @@ impl Server {
         }
         let (reflection, limits, patience) =
             (config.reflection, config.limits.clone(), config.patience);
+        let web = web(&config.allowed_origins, &limits);
         let tls = match &config.tls {
             Some(files) => Some((files.clone(), files.load()?)),
             None => None,
@@ -159,7 +161,7 @@ impl Server {
             let until_stop = async {
                 let _ = stopped.await;
             };
-            let service = stack(gate, data_plane, others);
+            let service = web.layer(stack(gate, data_plane, others));
             listener.serve(service, until_stop).await;
         });
         let housekeeping = tokio::spawn(shared.clone().keep_house(limits.use_flush));
@@ -335,10 +337,11 @@ pub async fn serve_in_place_of_ours(
         self::data_plane(data_plane, limits),
         Routes::default(),
     );
+    let service = web(&[], limits).layer(service);
     listener.serve(service, std::future::pending()).await;
 }
 
-/// All services behind the gate, without a transport and the housekeeping, for the fuzz targets.
+/// All services and all ways in, without a transport and the housekeeping, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn in_process(
     config: Config,
@@ -346,10 +349,11 @@ pub(crate) fn in_process(
 ) -> Result<tower::util::BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>, StartError>
 {
     let limits = config.limits.clone();
+    let web = web(&config.allowed_origins, &limits);
     let shared = open(config, clock, KeyPolicy::SampleKeysAllowed)?;
     let others = routes(&shared, false)?;
     let data_plane = data_plane(DataPlane(shared.clone()), &limits);
-    let service = stack(gate(&shared, &limits), data_plane, others);
+    let service = web.layer(stack(gate(&shared, &limits), data_plane, others));
     Ok(tower::util::BoxCloneSyncService::new(service))
 }
 
@@ -367,6 +371,10 @@ fn stack(
         .layer(gate)
         .layer(FrontLayer(data_plane))
         .service(others)
+}
+
+fn web(origins: &[HeaderValue], limits: &Limits) -> WebLayer {
+    WebLayer::new(origins, limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES)
 }
 
 fn gate(shared: &Shared, limits: &Limits) -> GateLayer {

@@ -92,10 +92,10 @@ class Secrets:
 @contextmanager
 def running_server(binary: Path, log: Path) -> Iterator[Client]:
     """Serves from a fresh directory on a free loopback port; ends with the process that it started."""
-    token = secrets.token_hex(32)
     address = f"127.0.0.1:{_free_port()}"
     with tempfile.TemporaryDirectory(prefix="countersign-oracles-") as directory:
-        config = _write_config(Path(directory), address, token)
+        config = _write_config(Path(directory), address)
+        token = _first_token(binary, config)
         with log.open("wb") as output:
             process = subprocess.Popen([binary, "serve", "--config", config], stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -112,19 +112,19 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _write_config(directory: Path, address: str, token: str) -> Path:
-    data = directory / "data"
-    data.mkdir(mode=0o700)
-    token_file = _private_file(directory / "token", token)
+def _first_token(binary: Path, config: Path) -> str:
+    token_file = config.parent / "token"
+    subprocess.run([binary, "init", "--config", config, "--out", token_file], check=True, stdout=subprocess.DEVNULL)
+    return token_file.read_text().strip()
+
+
+def _write_config(directory: Path, address: str) -> Path:
     key_file = _private_file(directory / "kek", secrets.token_hex(32))
     return _private_file(
         directory / "countersign.toml",
         f"""
 listen = "{address}"
-data_dir = "{data}"
-
-[auth]
-token_file = "{token_file}"
+data_dir = "{directory / "data"}"
 
 [key_encryption]
 key_file = "{key_file}"

@@ -12,15 +12,17 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderValue, Uri};
 use zeroize::Zeroizing;
 
 use super::{ConfigError, KEK_VARIABLE, Overrides};
 
 /// Every key of the configuration file.
-pub const KEYS: [&str; 41] = [
+pub const KEYS: [&str; 42] = [
     "listen",
     "data_dir",
     "reflection",
+    "allowed_origins",
     "tls.certificate",
     "tls.private_key",
     "tls.client_ca",
@@ -82,6 +84,15 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     count.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// An origin in the one form in which a browser sends it.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let uri: Uri = text.parse().ok()?;
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    let plain = format!("{scheme}://{authority}").to_ascii_lowercase() == text;
+    let web = matches!(scheme, "http" | "https") && !authority.as_str().contains('@');
+    HeaderValue::from_str(text).ok().filter(|_| plain && web)
 }
 
 /// One setting as it was written.
@@ -211,6 +222,21 @@ impl Source {
             Some("false") => false,
             Some(_) => self.refuse(key, "is not a switch", "use true or false", default),
         }
+    }
+
+    /// Origins of web pages, with commas between them.
+    pub(super) fn origins(&mut self, key: &'static str) -> Vec<HeaderValue> {
+        let text = self.text(key).unwrap_or_default();
+        let origins = text.split(',').map(str::trim);
+        let origins: Option<_> = match text.trim() {
+            "" => Some(Vec::new()),
+            _ => origins.map(origin).collect(),
+        };
+        origins.unwrap_or_else(|| {
+            let remedy = "give them as browsers write them, such as \"https://app.example.com\" or \
+                          \"http://localhost:5173\", with commas between them; there is none for all";
+            self.refuse(key, "is not a list of origins", remedy, Vec::new())
+        })
     }
 
     pub(super) fn number(

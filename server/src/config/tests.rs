@@ -107,6 +107,7 @@ fn the_example_names_every_key_and_shows_the_defaults() {
     assert_eq!(Limits::read(&mut source), Limits::DEFAULT);
     assert_eq!(Log::read(&mut source), Log::default());
     assert!(!source.switch("reflection", true));
+    assert_eq!(source.origins("allowed_origins"), [] as [&str; 0]);
     assert_eq!(source.into_errors(), []);
 }
 

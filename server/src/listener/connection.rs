@@ -37,6 +37,8 @@ use super::{
 const MAX_LOCAL_RESETS: usize = 128;
 /// What most gRPC servers take.
 const MAX_HEADER_LIST_BYTES: u32 = 8 * 1024;
+/// Request line and headers of HTTP/1.1; one call at a time is read ahead in it.
+const MAX_HTTP1_HEAD_BYTES: usize = 16 * 1024;
 /// A body of 1 MiB needs four round trips.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// What a connection may send us before anybody reads it.
@@ -138,12 +140,13 @@ where
     async fn answer(&self, stream: Stream, chain: Vec<CertificateDer<'static>>, peer: Peer) {
         let terms = &self.terms;
         let sending = Sending::new(terms.patience.send, self.waiting.clone());
+        let opened = Arc::new(AtomicBool::new(false));
         let calls = Calls {
             service: self.service.clone(),
             peer,
             sending: sending.clone(),
+            opened: opened.clone(),
         };
-        let opened = Arc::new(AtomicBool::new(false));
         let io = Guarded::new(stream, &terms.patience, opened.clone());
         let builder = self.builder(sending.clone());
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), calls));
@@ -151,7 +154,7 @@ where
             ended = connection.as_mut() => {
                 if ended.is_err() && !opened.load(Ordering::Relaxed) {
                     terms.counts.never_opened.note(|times| {
-                        tracing::info!(times, "connections did not speak HTTP/2 in time");
+                        tracing::info!(times, "connections did not speak HTTP in time");
                     });
                 }
                 return;
@@ -172,7 +175,13 @@ where
     }
 
     fn builder(&self, sending: Sending) -> Builder<Sending> {
-        let mut builder = Builder::new(sending).http2_only();
+        let mut builder = Builder::new(sending);
+        // Without a head in time, the first or the next, the connection ends.
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.terms.patience.preface)
+            .max_buf_size(MAX_HTTP1_HEAD_BYTES);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -228,6 +237,7 @@ struct Calls<S> {
     service: S,
     peer: Peer,
     sending: Sending,
+    opened: Arc<AtomicBool>,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
@@ -239,6 +249,7 @@ where
     type Future = Answered<Oneshot<S, Request<Body>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.opened.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         let Peer { peer, sans } = self.peer.clone();
         request.extensions_mut().insert(peer);

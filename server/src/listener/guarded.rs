@@ -19,7 +19,7 @@ use tokio::{
 
 use super::Patience;
 
-/// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`
+const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_BYTES: usize = 24;
 const FRAME_HEADER_BYTES: usize = 9;
 
@@ -33,31 +33,44 @@ pub(super) struct Guarded<IO> {
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-/// A connection that is not open yet. It is once the preface and the first frame are there; that they are what they
-/// should be is h2's to say.
+/// A connection that is not open yet. With HTTP/2 it is once the preface and the first frame are there; that they are what
+/// they should be is h2's to say. What begins in another way is HTTP/1.1 or nothing, and for its head hyper has a time.
 struct Opening {
     deadline: Pin<Box<Sleep>>,
     seen_bytes: usize,
     frame_bytes: usize,
 }
 
+/// What a connection turns out to be.
+enum Opened {
+    ToHttp2,
+    ToSomethingElse,
+}
+
 impl Opening {
-    /// Takes the next bytes; whether they are the last that were missing.
-    fn ends_with(&mut self, bytes: &[u8]) -> bool {
+    /// Takes the next bytes; what the connection is, if they are the last that were missing.
+    fn ends_with(&mut self, bytes: &[u8]) -> Option<Opened> {
         // A frame begins with its length in three bytes.
         let length = PREFACE_BYTES..PREFACE_BYTES + 3;
         for (position, byte) in (self.seen_bytes..length.end).zip(bytes) {
+            if PREFACE
+                .get(position)
+                .is_some_and(|expected| expected != byte)
+            {
+                return Some(Opened::ToSomethingElse);
+            }
             if length.contains(&position) {
                 self.frame_bytes = self.frame_bytes << 8 | usize::from(*byte);
             }
         }
         self.seen_bytes += bytes.len();
-        self.seen_bytes >= PREFACE_BYTES + FRAME_HEADER_BYTES + self.frame_bytes
+        let all = PREFACE_BYTES + FRAME_HEADER_BYTES + self.frame_bytes;
+        (self.seen_bytes >= all).then_some(Opened::ToHttp2)
     }
 }
 
 impl<IO> Guarded<IO> {
-    /// Guards a stream; `opened` is set once the connection is open.
+    /// Guards a stream; `opened` is set once a connection of HTTP/2 is open. Of HTTP/1.1 the first call tells.
     pub(super) fn new(io: IO, patience: &Patience, opened: Arc<AtomicBool>) -> Self {
         Self {
             io,
@@ -103,11 +116,16 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
         let Some(opening) = &mut me.opening else {
             return polled;
         };
-        if opening.ends_with(&buffer.filled()[before..]) {
-            me.opening = None;
-            me.opened.store(true, Ordering::Relaxed);
-        } else if polled.is_pending() && opening.deadline.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        match opening.ends_with(&buffer.filled()[before..]) {
+            Some(Opened::ToHttp2) => {
+                me.opening = None;
+                me.opened.store(true, Ordering::Relaxed);
+            }
+            Some(Opened::ToSomethingElse) => me.opening = None,
+            None if polled.is_pending() && opening.deadline.as_mut().poll(context).is_ready() => {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            None => {}
         }
         polled
     }

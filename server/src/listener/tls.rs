@@ -74,7 +74,7 @@ impl Material {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|_| not_a_pair())?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if clients.is_some() {
             // A session that is resumed would not be asked for its certificate again.
             config.session_storage = Arc::new(NoServerSessionStorage {});

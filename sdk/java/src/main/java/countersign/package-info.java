@@ -1,0 +1,2 @@
+/** Signs and verifies chat identities and webhooks with secrets that never leave the service. */
+package countersign;
