@@ -61,6 +61,7 @@ def test_a_genuine_delivery_is_verified_and_says_what_is_proven(client: Any) -> 
     verdict = client.verify_webhook(STRIPE, headers, body)
     assert verdict
     assert (verdict.verified, verdict.allowed, verdict.decision) == (True, True, Decision.ALLOW)
+    assert verdict.is_event
     assert verdict.reason is None
     assert set(verdict.proven) == {ProvenPart.BODY, ProvenPart.TIMESTAMP}
     assert verdict.version.number >= 1
@@ -128,6 +129,7 @@ def test_a_handshake_comes_with_the_response_to_send(client: Any) -> None:
     body = b'{"type":"url_verification","challenge":"abc"}'
     headers = signed_headers(client, "demo/slack-webhook", body)
     verdict = client.verify_webhook("demo/slack-webhook", headers, body)
+    assert (verdict.verified, verdict.is_event) == (True, False)
     assert verdict.handshake.name == "url_verification"
     assert verdict.handshake.status == 200
     assert b"abc" in verdict.handshake.body

@@ -31,10 +31,22 @@ def test_what_a_user_calls_themselves_is_not_filled_in_again() -> None:
     assert fields == {"user_id": "{hash}", "name": "\\1{token}", "user_hash": "abc"}
 
 
-def test_values_may_be_nested(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = {"me": {"id": "u_{id}", "mail": "{email}"}, "none": {"name": "{name}"}, "list": ["{name}", "{hash}"]}
+def test_values_may_be_nested_and_a_list_is_whole_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {
+        "me": {"id": "u_{id}", "mail": "{email}"},
+        "none": {"name": "{name}", "deep": {"list": ["{name}"]}},
+        "whole": ["{id}", "{hash}"],
+        "left out": ["{hash}", "{name}"],
+    }
     monkeypatch.setattr(widget, "_widgets", lambda: {"a.b": {"fields": fields, "source": ""}})
-    assert widget_fields("a.b", Identity(id="7"), "abc") == {"me": {"id": "u_7"}, "list": ["abc"]}
+    assert widget_fields("a.b", Identity(id="7"), "abc") == {"me": {"id": "u_7"}, "whole": ["7", "abc"]}
+
+
+def test_a_proof_that_the_widget_does_not_take_is_an_error() -> None:
+    signed = Countersign().sign("demo/intercom-identity", ADA)
+    for scheme, proof in (("intercom.identity", ""), ("talkjs.token", signed)):
+        with pytest.raises(CountersignError, match="proof"):
+            widget_fields(scheme, ADA, proof)
 
 
 def test_every_known_widget_carries_the_proof() -> None:

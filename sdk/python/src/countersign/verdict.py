@@ -125,8 +125,13 @@ class WebhookVerdict:
 
     @property
     def verified(self) -> bool:
-        """Whether the delivery is genuine. A genuine handshake is no event all the same."""
+        """Whether the delivery is genuine."""
         return self.allowed
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is a genuine event, and no handshake."""
+        return self.verified and self.handshake is None
 
     def __bool__(self) -> bool:
         return self.verified

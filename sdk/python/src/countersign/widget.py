@@ -15,26 +15,32 @@ def widget_fields(scheme: str, identity: Identity, proof: Signed | str) -> dict[
     """The fields for the page, ready for JSON; `proof` is what `sign` answered, or its text. A field that would be
     empty is left out.
 
-    Raises CountersignError for a scheme whose widget is not known.
+    Raises CountersignError for a scheme whose widget is not known, or a proof that it does not take.
     """
     widgets = _widgets()
     if scheme not in widgets:
         raise invalid("scheme", f"has no widget; known are {', '.join(sorted(widgets))}")
-    text = proof if isinstance(proof, str) else proof.proof
-    values = {"id": identity.id, "email": identity.email, "name": identity.name, "hash": text, "token": text}
-    return _filled(widgets[scheme]["fields"], values)  # type: ignore[no-any-return]
+    fields = widgets[scheme]["fields"]
+    kind = "token" if "{token}" in json.dumps(fields) else "hash"
+    text = proof if isinstance(proof, str) else getattr(proof, kind)
+    if not text:
+        raise invalid("proof", f"is empty, or no {kind}, which this widget takes: sign with a secret of its scheme")
+    values = {"id": identity.id, "email": identity.email, "name": identity.name, kind: text}
+    return _filled(fields, values)  # type: ignore[no-any-return]
 
 
 @functools.cache
 def _widgets() -> dict[str, Any]:
-    return json.loads(resources.files("countersign").joinpath("widgets.json").read_text())  # type: ignore[no-any-return]
+    text = resources.files("countersign").joinpath("widgets.json").read_text(encoding="utf-8")
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def _filled(shape: Any, values: dict[str, str]) -> Any:
+    """What is empty is left out; of a list the place counts, so it is left out as a whole."""
     if isinstance(shape, str):
         return re.sub(r"\{(id|email|name|hash|token)\}", lambda found: values[found[1]], shape)
-    if isinstance(shape, dict):
-        filled = {name: _filled(each, values) for name, each in shape.items()}
-        return {name: value for name, value in filled.items() if value not in ("", {}, [])}
-    filled_all = [_filled(each, values) for each in shape]
-    return [value for value in filled_all if value not in ("", {}, [])]
+    if isinstance(shape, list):
+        items = [_filled(each, values) for each in shape]
+        return items if all(items) else []
+    members = {name: _filled(each, values) for name, each in shape.items()}
+    return {name: value for name, value in members.items() if value}

@@ -7,7 +7,7 @@ A refused proof is an answer (gRPC OK with DECISION_DENY or TRUST_UNVERIFIED), n
 requests that cannot be understood, callers that may not ask, and outages. Every error carries
 google.rpc.ErrorInfo with domain "countersign"; a bad field also carries google.rpc.BadRequest.
 
-Callers send metadata `authorization: Bearer TOKEN`, with the token that the server was started with.
+Callers send metadata `authorization: Bearer TOKEN` with a token of TokenService, or show a client certificate.
 """
 
 import abc
