@@ -35,7 +35,8 @@ const WEBHOOK_NAMES: [&str; 11] = [
 /// A repeated header stays repeated, in order: a scheme may refuse it for that. `cookie`, `authorization` and
 /// `proxy-authorization` are left out, because they are somebody's credentials. One vendor, monday.com, sends its proof in
 /// `authorization`: add that header to a `VerifyWebhookRequest` of your own. A value that
-/// is not UTF-8 text is left out too, for the wire cannot carry it; no scheme puts one into a header that it reads.
+/// is not UTF-8 text is left out too, with all others of its name, for the wire cannot carry it; no scheme puts one into a
+/// header that it reads.
 ///
 /// A delivery that came through many proxies may have more than the 64 headers or 8 KiB that the service takes. Then
 /// every header that looks like one of a webhook by its name is sent (`signature`, `timestamp`, `hook`, `svix`, `hmac`,
@@ -63,12 +64,17 @@ pub fn to_wire(headers: &HeaderMap) -> Vec<v1::Header> {
 /// All headers of one name.
 pub(crate) fn of_name(name: &HeaderName, headers: &HeaderMap) -> Vec<v1::Header> {
     let values = headers.get_all(name).iter();
-    let texts = values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let texts: Result<Vec<_>, _> = values
+        .map(|value| std::str::from_utf8(value.as_bytes()))
+        .collect();
+    let header = |value: &str| v1::Header {
+        name: name.as_str().to_owned(),
+        value: value.to_owned(),
+    };
     texts
-        .map(|value| v1::Header {
-            name: name.as_str().to_owned(),
-            value: value.to_owned(),
-        })
+        .unwrap_or_default()
+        .into_iter()
+        .map(header)
         .collect()
 }
 
@@ -125,6 +131,7 @@ mod tests {
             map.insert(name, HeaderValue::from_static("session=1"));
         }
         map.insert("x-binary", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
+        map.append("x-binary", HeaderValue::from_static("the one that would be left"));
         map.insert(
             "x-text",
             HeaderValue::from_bytes("grün".as_bytes()).unwrap(),

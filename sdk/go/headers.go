@@ -25,8 +25,8 @@ var webhookNames = []string{
 }
 
 // WireHeaders are the headers of a received request as the service takes them: by name, those of one name in their
-// order. Left out are cookie, authorization and proxy-authorization unless they are named here, and values that are not
-// UTF-8 text, which the wire cannot carry.
+// order. Left out are cookie, authorization and proxy-authorization unless they are named here, and names with a value that
+// is not UTF-8 text, which the wire cannot carry.
 //
 // A delivery that came through many proxies may have more than the 64 headers or 8 KiB that the service takes. Then
 // every header that looks like one of a webhook by its name is sent, and of the others those that still fit. All
@@ -41,11 +41,14 @@ func WireHeaders(header http.Header, credentials ...string) []*v1.Header {
 			continue
 		}
 		for _, value := range header[name] {
-			if utf8.ValidString(name) && utf8.ValidString(value) {
-				groups[lower] = append(groups[lower], &v1.Header{Name: lower, Value: value})
-			}
+			groups[lower] = append(groups[lower], &v1.Header{Name: lower, Value: value})
 		}
 	}
+	maps.DeleteFunc(groups, func(name string, group []*v1.Header) bool {
+		return !utf8.ValidString(name) || slices.ContainsFunc(group, func(header *v1.Header) bool {
+			return !utf8.ValidString(header.Value)
+		})
+	})
 	names := slices.Sorted(maps.Keys(groups))
 	slices.SortStableFunc(names, func(a, b string) int { return rank(a, credentials) - rank(b, credentials) })
 	var sent []*v1.Header

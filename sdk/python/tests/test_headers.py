@@ -60,7 +60,7 @@ def test_values_are_not_trimmed() -> None:
 
 def test_credentials_and_values_that_are_not_text_stay_behind() -> None:
     left_out = [("Cookie", "s=1"), ("AUTHORIZATION", "Basic x"), (b"Proxy-Authorization", b"Basic x")]
-    binary = [(b"x-binary", b"\xff\xfe"), ("x-surrogate", "\udcff"), (b"\xff", b"x")]
+    binary = [(b"x-binary", b"\xff\xfe"), ("X-Binary", "text"), ("x-surrogate", "\udcff"), (b"\xff", b"x")]
     assert pairs([*left_out, *binary, ("x-a", "1")]) == [("x-a", "1")]
     assert pairs(left_out, credential_headers={"Authorization"}) == [("authorization", "Basic x")]
     assert pairs(left_out, credential_headers="proxy-authorization") == [("proxy-authorization", "Basic x")]

@@ -31,19 +31,21 @@ const WEBHOOK_NAME = /signature|timestamp|hook|svix|hmac|delivery|event|-id|toke
 
 /**
  * The headers to send: repeated ones stay repeated, in order. Credentials other than those asked for are left out, and
- * values that are not UTF-8 text, for the wire cannot carry them.
+ * names with a value that is not UTF-8 text, for the wire cannot carry it.
  *
  * Over the service's limits those whose names look like a webhook's go first, then what fits of the others; of one name
  * all or none, so that leaving some out never hides a header that was given twice.
  */
 export function wireHeaders(headers: HeadersLike, asked: readonly Credential[] = []): Header[] {
   const groups = new Map<string, Header[]>();
+  const leftOut = new Set(CREDENTIALS.filter((name) => !asked.includes(name as Credential)));
   for (const [name, raw] of pairs(headers)) {
     const key = name.toLowerCase();
     const value = text(raw);
-    if (value === undefined || (CREDENTIALS.includes(key) && !asked.includes(key as Credential))) continue;
-    groups.set(key, [...(groups.get(key) ?? []), { name: key, value }]);
+    if (value === undefined) leftOut.add(key);
+    else groups.set(key, [...(groups.get(key) ?? []), { name: key, value }]);
   }
+  for (const name of leftOut) groups.delete(name);
   const all = [...groups.values()];
   const sent = all.filter((group) => isOfWebhook(group));
   for (const group of all.filter((group) => !isOfWebhook(group))) {

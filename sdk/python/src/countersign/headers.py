@@ -34,8 +34,8 @@ WEBHOOK_NAMES = (
 def wire_headers(headers: Headers, credential_headers: Collection[str] = ()) -> list[pb.Header]:
     """The headers to send: repeated ones stay repeated, in order.
 
-    Left out are credentials, unless named in `credential_headers`, and values that are not UTF-8 text. Over the limits
-    of the service the headers that look like a webhook's go first, and all of one name or none: leaving some out never
+    Left out are credentials, unless named in `credential_headers`, and names with a value that is not UTF-8 text. Over the
+    limits of the service the headers that look like a webhook's go first, and all of one name or none: leaving some out never
     hides a header that was given twice.
 
     Raises CountersignError for a shape that cannot be read.
@@ -45,7 +45,12 @@ def wire_headers(headers: Headers, credential_headers: Collection[str] = ()) -> 
     groups: dict[str, list[pb.Header]] = {}
     for raw_name, raw_value in _pairs(headers):
         name, value = _text(raw_name), _text(raw_value)
-        if name is not None and value is not None and name.lower() not in left_out:
+        if name is None or name.lower() in left_out:
+            continue
+        if value is None:
+            left_out |= {name.lower()}
+            groups.pop(name.lower(), None)
+        else:
             groups.setdefault(name.lower(), []).append(pb.Header(name=name.lower(), value=value))
     sent = [group for name, group in groups.items() if _looks_like_webhook(name)]
     count, size = sum(map(len, sent)), sum(map(_size, sent))

@@ -18,7 +18,8 @@ import java.util.stream.StreamSupport;
  * the events of a cloud's functions. A map of names to single texts has lost what was repeated: take the one of lists.
  *
  * <p>A repeated header stays repeated, in order: a scheme may refuse it for that. Credentials ({@code cookie},
- * {@code authorization}, {@code proxy-authorization}) are left out, and values that UTF-8 cannot carry.
+ * {@code authorization}, {@code proxy-authorization}) are left out, and names with a value that UTF-8 cannot
+ * carry.
  *
  * <p>A delivery that came through many proxies may have more than the 64 headers or 8 KiB that the service takes. Then
  * all that look like those of a webhook by their name are sent, and of the others those that still fit: all of one
@@ -65,11 +66,16 @@ public final class Headers {
                 continue;
             }
             var key = entry.getKey().toLowerCase(Locale.ROOT);
-            texts(entry.getValue())
-                    .filter(StandardCharsets.UTF_8.newEncoder()::canEncode)
-                    .map(text -> header(entry.getKey(), text))
-                    .forEach(groups.computeIfAbsent(key, name -> new ArrayList<>())::add);
+            var group = groups.computeIfAbsent(key, name -> new ArrayList<>());
+            texts(entry.getValue()).forEach(text -> {
+                if (StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+                    group.add(header(entry.getKey(), text));
+                } else {
+                    leftOut.add(key);
+                }
+            });
         }
+        groups.keySet().removeAll(leftOut);
         return withinLimits(groups);
     }
 

@@ -64,13 +64,13 @@ class HeadersTest {
         for (var name : List.of("Cookie", "AUTHORIZATION", "proxy-authorization")) {
             headers.put(name, "session=1");
         }
-        headers.put("x-broken", List.of("\ud800", "kept"));
+        headers.put("x-broken", List.of("text", "\ud800"));
         headers.put("x-null", null);
         headers.put(null, "HTTP/1.1 200 OK");
         headers.put("x-text", "grün");
-        assertEquals(List.of("x-broken=kept", "x-text=grün"), shown(Headers.toWire(headers)));
+        assertEquals(List.of("x-text=grün"), shown(Headers.toWire(headers)));
         assertEquals(
-                List.of("AUTHORIZATION=session=1", "x-broken=kept", "x-text=grün"),
+                List.of("AUTHORIZATION=session=1", "x-text=grün"),
                 shown(Headers.toWire(headers, "Authorization")));
     }
 
