@@ -62,8 +62,7 @@ function bodyOf(request: NodeRequest): Uint8Array | AsyncIterable<Uint8Array> {
   const kept = [request.rawBody, request.body].find((body) => body instanceof Uint8Array);
   if (kept !== undefined) return kept;
   if (request.readableDidRead) throw alreadyRead();
-  // The connection must outlive a body that is too large, to carry the answer.
-  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+  return request;
 }
 
 function shownUrl(request: NodeRequest): string {
