@@ -37,15 +37,15 @@ func WireHeaders(header http.Header, credentials ...string) []*v1.Header {
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		lower := strings.ToLower(name)
 		asked := slices.ContainsFunc(credentials, func(other string) bool { return strings.EqualFold(other, name) })
-		if slices.Contains(credentialNames, lower) && !asked {
+		if slices.Contains(credentialNames, lower) && !asked || !utf8.ValidString(name) {
 			continue
 		}
 		for _, value := range header[name] {
 			groups[lower] = append(groups[lower], &v1.Header{Name: lower, Value: value})
 		}
 	}
-	maps.DeleteFunc(groups, func(name string, group []*v1.Header) bool {
-		return !utf8.ValidString(name) || slices.ContainsFunc(group, func(header *v1.Header) bool {
+	maps.DeleteFunc(groups, func(_ string, group []*v1.Header) bool {
+		return slices.ContainsFunc(group, func(header *v1.Header) bool {
 			return !utf8.ValidString(header.Value)
 		})
 	})

@@ -34,9 +34,9 @@ WEBHOOK_NAMES = (
 def wire_headers(headers: Headers, credential_headers: Collection[str] = ()) -> list[pb.Header]:
     """The headers to send: repeated ones stay repeated, in order.
 
-    Left out are credentials, unless named in `credential_headers`, and names with a value that is not UTF-8 text. Over the
-    limits of the service the headers that look like a webhook's go first, and all of one name or none: leaving some out never
-    hides a header that was given twice.
+    Left out are credentials, unless named in `credential_headers`, and names with a value that is not UTF-8 text. Over
+    the limits of the service the headers that look like a webhook's go first, and all of one name or none: leaving some
+    out never hides a header that was given twice.
 
     Raises CountersignError for a shape that cannot be read.
     """

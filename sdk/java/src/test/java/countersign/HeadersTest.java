@@ -70,8 +70,7 @@ class HeadersTest {
         headers.put("x-text", "grün");
         assertEquals(List.of("x-text=grün"), shown(Headers.toWire(headers)));
         assertEquals(
-                List.of("AUTHORIZATION=session=1", "x-text=grün"),
-                shown(Headers.toWire(headers, "Authorization")));
+                List.of("AUTHORIZATION=session=1", "x-text=grün"), shown(Headers.toWire(headers, "Authorization")));
     }
 
     @ParameterizedTest

@@ -27,8 +27,10 @@ import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServlet;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -205,8 +207,18 @@ class WebhookFilterTest {
                 200,
                 post("/small/bytes", "x".repeat(20), stripeHeaders("x".repeat(20)))
                         .statusCode());
-        var million = "x".repeat((1 << 20) + 2);
-        assertEquals(413, post("/stripe/bytes", million, stripeHeaders(million)).statusCode());
+        assertEquals("HTTP/1.1 413 Payload Too Large", announced("/stripe/bytes", (1 << 20) + 1));
+    }
+
+    /** The status line for a sender that waits with a body of this length; one that sends it all may be cut off before. */
+    private static String announced(String path, int length) throws IOException {
+        var at = URI.create(base);
+        try (var socket = new Socket(at.getHost(), at.getPort())) {
+            var head = "POST " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + "\r\n\r\n";
+            socket.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
+            var answer = new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII);
+            return new BufferedReader(answer).readLine();
+        }
     }
 
     @Test
