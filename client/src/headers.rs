@@ -71,11 +71,7 @@ pub(crate) fn of_name(name: &HeaderName, headers: &HeaderMap) -> Vec<v1::Header>
         name: name.as_str().to_owned(),
         value: value.to_owned(),
     };
-    texts
-        .unwrap_or_default()
-        .into_iter()
-        .map(header)
-        .collect()
+    texts.unwrap_or_default().into_iter().map(header).collect()
 }
 
 fn looks_like_webhook(group: &[v1::Header]) -> bool {
@@ -131,7 +127,10 @@ mod tests {
             map.insert(name, HeaderValue::from_static("session=1"));
         }
         map.insert("x-binary", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
-        map.append("x-binary", HeaderValue::from_static("the one that would be left"));
+        map.append(
+            "x-binary",
+            HeaderValue::from_static("the one that would be left"),
+        );
         map.insert(
             "x-text",
             HeaderValue::from_bytes("grün".as_bytes()).unwrap(),
