@@ -153,7 +153,7 @@ impl TryFrom<v1::Handshake> for Handshake {
 }
 
 impl WebhookVerdict {
-    /// Whether the delivery is genuine and may be processed.
+    /// Whether the delivery is genuine. A handshake may be, and is nothing to process: see [`WebhookVerdict::is_event`].
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.decision == Decision::Allow

@@ -195,6 +195,51 @@ def test_a_path_is_guarded_with_or_without_a_slash_at_its_end() -> None:
     assert Guard("a/b").secret_for("/anything") == "a/b"
 
 
+def test_a_path_is_guarded_wherever_the_app_is_mounted(client: Countersign) -> None:
+    guard = Guard({"/hook": "a/b"})
+    for path, prefix in (("/api/hook", "/api"), ("/hook", "/api"), ("/hook", "/hook")):
+        assert guard.secret_for(path, prefix) == "a/b", (path, prefix)
+    assert Guard({"/api/hook": "a/b"}).secret_for("/hook", "/api") == "a/b"
+    assert guard.secret_for("/apihook", "/api") is None
+
+    def handler(environ: Any, start_response: Any) -> Any:
+        raise AssertionError("a delivery that nobody signed")
+
+    wsgi = countersign.wsgi.WebhookMiddleware(handler, {"/hook": "demo/stripe-webhook"}, client=client)
+    statuses: list[str] = []
+    environ = {"SCRIPT_NAME": "/api", "PATH_INFO": "/hook", "REQUEST_METHOD": "POST", "CONTENT_LENGTH": "0"}
+    environ |= {"wsgi.url_scheme": "http", "SERVER_NAME": "a", "SERVER_PORT": "80"}
+    list(wsgi(environ, lambda status, headers: statuses.append(status)))
+    assert statuses == ["401 Unauthorized"]
+
+
+@pytest.mark.parametrize("mounted", ["by a prefix of its own", "in another app"])
+def test_an_unsigned_delivery_to_a_mounted_app_is_refused(mounted: str, client: Countersign) -> None:
+    inner = FastAPI(root_path="/api") if mounted == "by a prefix of its own" else FastAPI()
+    inner.add_middleware(countersign.asgi.WebhookMiddleware, secret={"/hook": "demo/stripe-webhook"})
+    inner.post("/hook")(lambda: "forged")
+    outer = inner
+    if mounted == "in another app":
+        outer = FastAPI()
+        outer.mount("/api", inner)
+    scope = {"type": "http", "method": "POST", "path": "/api/hook", "query_string": b"", "headers": []}
+    sent = asyncio.run(one_call(outer, scope | {"root_path": ""}))
+    assert sent[0]["status"] == 401
+
+
+async def one_call(app: Any, scope: dict[str, Any]) -> list[Any]:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
 def run_asgi(scope: dict[str, Any], *received: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     """What an app of one secret got, and what was sent."""
     handed: list[Any] = []

@@ -75,6 +75,8 @@ export interface Verdict {
 export interface WebhookVerdict {
   /** Whether the delivery is genuine. With a `handshake` it is no event all the same. */
   verified: boolean;
+  /** Whether it is a genuine event, and no handshake. */
+  isEvent: boolean;
   /** The same as verified: a webhook secret has no mode. */
   allowed: boolean;
   decision: Names<typeof Decision>;
@@ -140,6 +142,7 @@ export function webhookVerdict(wire: VerifyWebhookResponse): WebhookVerdict {
   const verified = decision === "ALLOW";
   return {
     verified,
+    isEvent: verified && wire.handshake === undefined,
     allowed: verified,
     decision,
     reason: recognized(Reason, wire.reason),

@@ -41,7 +41,7 @@ class WebhookMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         guarded = scope["type"] in ("http", "websocket")
-        secret = self._guard.secret_for(scope["path"]) if guarded else None
+        secret = self._guard.secret_for(scope["path"], scope.get("root_path", "")) if guarded else None
         if secret is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":

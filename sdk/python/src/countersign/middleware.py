@@ -30,18 +30,23 @@ class Reply:
 
 @dataclass(frozen=True)
 class Guard:
-    """One secret for every request, or a secret for each path; requests of other paths are none of its business."""
+    """One secret for every request, or a secret for each path; requests of other paths are none of its business.
+
+    An app may be mounted below a prefix, and a framework may route by the path with or without it, so a request is
+    guarded if one of the two is a guarded path.
+    """
 
     secret: str | Mapping[str, str]
     max_body_bytes: int = MAX_BODY_BYTES
     credential_headers: Collection[str] = field(default=())
 
-    def secret_for(self, path: str) -> str | None:
+    def secret_for(self, path: str, prefix: str = "") -> str | None:
+        """Of a path without the prefix, or of one that still has it."""
         if isinstance(self.secret, str):
             return self.secret
         # Frameworks take a path with a slash at its end for the same as that without.
-        bare = path.rstrip("/")
-        return next((secret for guarded, secret in self.secret.items() if guarded.rstrip("/") == bare), None)
+        paths = {form.rstrip("/") for form in (path, prefix + path, path.removeprefix(prefix))}
+        return next((secret for guarded, secret in self.secret.items() if guarded.rstrip("/") in paths), None)
 
     def is_too_large(self, length: str | None) -> bool:
         """Of a Content-Length that was announced."""

@@ -134,7 +134,7 @@ class WebhookVerdict:
         return self.verified and self.handshake is None
 
     def __bool__(self) -> bool:
-        return self.verified
+        return self.is_event
 
     @classmethod
     def from_wire(cls, wire: pb.VerifyWebhookResponse) -> "WebhookVerdict":

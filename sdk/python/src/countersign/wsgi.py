@@ -42,7 +42,8 @@ class WebhookMiddleware:
         self._url = url or request_url
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        secret = self._guard.secret_for(_path(environ).decode(errors="replace"))
+        path, prefix = (_bytes(environ, part).decode(errors="replace") for part in ("PATH_INFO", "SCRIPT_NAME"))
+        secret = self._guard.secret_for(path, prefix)
         if secret is None:
             return self._app(environ, start_response)
         body = self._body(environ)
@@ -94,14 +95,14 @@ def request_url(environ: Environ) -> str:
     raw = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or "")
     if not raw.startswith("/"):
         query = environ.get("QUERY_STRING")
-        raw = quote(_path(environ), safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+        path = _bytes(environ, "SCRIPT_NAME") + _bytes(environ, "PATH_INFO")
+        raw = quote(path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
     url = f"{environ['wsgi.url_scheme']}://{host}{raw}"
     return url.encode("latin-1", errors="replace").decode(errors="replace")
 
 
-def _path(environ: Environ) -> bytes:
-    path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
-    return path.encode("latin-1", errors="replace")
+def _bytes(environ: Environ, part: str) -> bytes:
+    return str(environ.get(part, "")).encode("latin-1", errors="replace")
 
 
 def _headers(environ: Environ) -> Iterator[tuple[str, bytes]]:
