@@ -146,8 +146,8 @@ async fn a_call_that_is_repeated_because_its_answer_was_lost_is_no_replay() {
         .webhook(name, "standard.webhook", ReplayPolicy::Deny)
         .await;
     let once = [FIRST, denied(Replay::Duplicate)];
-    assert_eq!(batch(&service, "call-1", name).await, once);
-    assert_eq!(batch(&service, "call-1", name).await, once);
+    assert_eq!(batch(&service, "call-0001", name).await, once);
+    assert_eq!(batch(&service, "call-0001", name).await, once);
     let twice = denied(Replay::Duplicate);
-    assert_eq!(batch(&service, "call-2", name).await, [twice; 2]);
+    assert_eq!(batch(&service, "call-0002", name).await, [twice; 2]);
 }

@@ -394,6 +394,91 @@ async fn who_asks_is_looked_at_before_the_body_is_read() {
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
+/// Who is refused before the body is read still sees the answer, and may ask again on the same connection.
+#[tokio::test]
+async fn a_refusal_of_an_unread_body_is_seen() {
+    let guarded = Guarded::start().await;
+    let address = guarded.server.local_addr();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for length in [10, 60_000, 200_000] {
+        let request = Request::post(format!("/countersign.v1.{VERIFY}"))
+            .header("host", "a")
+            .header(JSON.0, JSON.1)
+            .body(Full::new(Bytes::from(vec![b' '; length])))
+            .unwrap();
+        requests.ready().await.unwrap();
+        let answer = requests.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), 401, "{length}");
+        let closes = answer.headers().contains_key("connection");
+        assert_eq!(closes, length > 64 * 1024, "{length}");
+        answer.into_body().collect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_shows_a_credential_for_is_small_and_short() {
+    let guarded = Guarded::start().await;
+    let address = guarded.server.local_addr();
+    let health = |body: String| async move {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post("/grpc.health.v1.Health/Check")
+            .header("host", "a")
+            .header("content-type", "Application/JSON; charset=utf-8")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        let answer = requests.send_request(request).await.unwrap();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    };
+    assert_eq!(health("{}".to_owned()).await, r#"{"status":"SERVING"}"#);
+    let large = health(format!("{{\"service\":\"{}\"}}", "a".repeat(1 << 20))).await;
+    assert!(String::from_utf8_lossy(&large).contains("MESSAGE_TOO_LARGE"));
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+                connect-timeout-ms: 60000\r\nconnection: close\r\ncontent-length: 10\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let begin = Instant::now();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn a28_a_call_that_is_no_good_json_call_has_one_record_all_the_same() {
+    let guarded = Guarded::start().await;
+    let token = guarded
+        .token("acme/web", &[Permission::SecretsRead], "acme/*")
+        .await;
+    let bearer = format!("Bearer {token}");
+    for (id, bad) in [
+        ("zipped", ("content-encoding", "gzip")),
+        ("version", ("connect-protocol-version", "2")),
+        ("timeout", ("connect-timeout-ms", "soon")),
+    ] {
+        let headers = [JSON, ("authorization", &*bearer), ("x-request-id", id), bad];
+        let address = guarded.server.local_addr();
+        let rpc = "SecretService/GetSecret";
+        let answer = send(address, "POST", rpc, &headers, r#"{"name":"acme/chat"}"#).await;
+        assert!(!answer.status.is_success());
+        assert_eq!(answer.headers["x-request-id"], id);
+        let records = guarded.records(&guarded.admin, "", 100).await;
+        let of_call = records.iter().filter(|record| record.rpc_id == id);
+        assert_eq!(of_call.count(), 1, "{id}");
+    }
+    let stream = post(
+        guarded.server.local_addr(),
+        "BackupService/CreateBackup",
+        &json!({}),
+    )
+    .await;
+    assert_eq!(stream.refusal().2, "UNAUTHENTICATED");
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come_ends_with_the_deadline() {
     let (service, _) = Service::with_hash().await;

@@ -58,6 +58,9 @@ struct Seen {
     call: Call,
 }
 
+/// The least that a random id of a call has.
+const MIN_CALL_ID_BYTES: usize = 8;
+
 /// One check of one call, if the caller marks its calls. When an answer was lost, the repeat has the same mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call(Option<u64>);
@@ -87,9 +90,11 @@ impl ReplayRecord {
         }
     }
 
-    /// The check at `index` of a call.
-    pub(crate) fn call_of(&self, id: Option<&[u8]>, index: usize) -> Call {
-        Call(id.map(|id| self.hasher.hash_one((id, index))))
+    /// The check at `index` of a call, by the caller's own id of it. One that is too short to be chosen anew for each call
+    /// is none.
+    pub(crate) fn call_of(&self, caller: &str, id: Option<&[u8]>, index: usize) -> Call {
+        let id = id.filter(|id| id.len() >= MIN_CALL_ID_BYTES);
+        Call(id.map(|id| self.hasher.hash_one((caller, id, index))))
     }
 
     /// Notes a verified delivery, to be remembered for `retention`, and says what was known of it. The call that

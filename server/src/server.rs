@@ -42,7 +42,7 @@ use crate::{
         Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
         Store, StoreOptions,
     },
-    web::WebLayer,
+    web::{MaxBytes, WebLayer},
 };
 
 /// What a message may be larger than the largest body: headers, names, and the framing of a batch.
@@ -391,7 +391,11 @@ fn stack(
 }
 
 fn web(origins: &[HeaderValue], limits: &Limits) -> WebLayer {
-    WebLayer::new(origins, limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES)
+    let max_bytes = MaxBytes {
+        data_plane: limits.max_body_bytes + MESSAGE_OVERHEAD_BYTES,
+        others: MAX_CHANGE_BYTES.max(MAX_SCHEME_BYTES),
+    };
+    WebLayer::new(origins, max_bytes)
 }
 
 fn gate(shared: &Shared, limits: &Limits) -> GateLayer {

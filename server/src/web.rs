@@ -23,6 +23,8 @@ use crate::{
     failure::{ErrorReason, Failure},
     gate::REQUEST_ID,
 };
+pub(crate) use connect::MaxBytes;
+
 use connect::Connect;
 
 /// How long a browser may remember what a page may do here.
@@ -61,11 +63,10 @@ struct Web {
 }
 
 impl WebLayer {
-    /// Pages of these origins may call; others may not, and whoever sends no origin is no page. A message in JSON may
-    /// be as long as one of so many bytes can become.
-    pub(crate) fn new(origins: &[HeaderValue], max_message_bytes: usize) -> Self {
+    /// Pages of these origins may call; others may not, and whoever sends no origin is no page.
+    pub(crate) fn new(origins: &[HeaderValue], max_bytes: MaxBytes) -> Self {
         Self(Arc::new(Web {
-            connect: Connect::new(max_message_bytes),
+            connect: Connect::new(max_bytes),
             origins: origins.to_vec(),
             cors: (!origins.is_empty()).then(|| cors(origins)),
         }))
@@ -108,7 +109,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if Protocol::of(&request) == Protocol::Grpc {
+        let of_page = request.headers().contains_key(header::ORIGIN);
+        if Protocol::of(&request) == Protocol::Grpc && !of_page {
             return Either::Left(self.inner.call(request));
         }
         let (web, inner) = (self.web.clone(), self.inner.clone());
@@ -132,15 +134,16 @@ impl Protocol {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
         match kind.strip_prefix(b"application/grpc") {
-            Some(rest) if rest.starts_with(b"-web") => Self::GrpcWeb,
+            Some(b"-web" | b"-web+proto" | b"-web-text" | b"-web-text+proto") => Self::GrpcWeb,
             // Over HTTP/1.1 most clients see no trailers, and so would miss what became of the call.
-            Some(_) if request.version() == Version::HTTP_2 => Self::Grpc,
+            Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => Self::Grpc,
             _ => Self::Connect,
         }
     }
 }
 
 impl Web {
+    /// Answers what is not plain gRPC.
     async fn answer<S>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -152,7 +155,10 @@ impl Web {
     {
         if !self.admits(request.headers()) {
             let reason = ErrorReason::OriginNotAllowed;
-            return connect::refusal(&Status::from(Failure::new(reason)));
+            tracing::info!(reason = reason.as_str(), "call refused");
+            let refusal = connect::refusal(&Status::from(Failure::new(reason)));
+            let version = request.version();
+            return connect::after(request.into_body(), version, refusal).await;
         }
         let cors = self.cors.clone();
         let call = service_fn(move |request| self.clone().translated(inner.clone(), request));
@@ -172,8 +178,9 @@ impl Web {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         match Protocol::of(&request) {
+            Protocol::Grpc => inner.oneshot(request).await,
             Protocol::GrpcWeb => GrpcWebLayer::new().layer(inner).oneshot(request).await,
-            _ => Ok(self.connect.answer(inner, request).await),
+            Protocol::Connect => Ok(self.connect.answer(inner, request).await),
         }
     }
 

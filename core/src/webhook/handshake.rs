@@ -280,7 +280,12 @@ impl Echo {
             Variable::Json(pointer) => reader.json(pointer).ok()??.into_owned(),
             _ => return None,
         };
-        if value.len() > MAX_ECHO_BYTES || value.chars().any(char::is_control) {
+        // What came in a header goes back in one, which not every server can write beyond ASCII.
+        let unfit = |char: char| match variable {
+            Variable::Header(_) => !(char.is_ascii_graphic() || char == ' '),
+            _ => char.is_control(),
+        };
+        if value.len() > MAX_ECHO_BYTES || value.chars().any(unfit) {
             return None;
         }
         match hmac {

@@ -92,7 +92,13 @@ fn origin(text: &str) -> Option<HeaderValue> {
     let uri: Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let plain = format!("{scheme}://{authority}").to_ascii_lowercase() == text;
-    let web = matches!(scheme, "http" | "https") && !authority.as_str().contains('@');
+    let usual = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    // Browsers leave the usual port out, and know no wildcards.
+    let web = !authority.as_str().contains(['@', '*']) && authority.port_u16() != Some(usual);
     HeaderValue::from_str(text).ok().filter(|_| plain && web)
 }
 

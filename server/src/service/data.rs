@@ -84,7 +84,8 @@ impl CountersignService for DataPlane {
         request: Request<VerifyWebhookRequest>,
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
         let by = By::of(&request)?;
-        let call = self.0.replay.call_of(call_id(&request), 0);
+        let caller = &by.admitted.principal.name;
+        let call = self.0.replay.call_of(caller, call_id(&request), 0);
         let (shared, request) = (self.0.clone(), request.into_inner());
         let bytes = body_bytes(&request);
         let work = move || shared.verify_webhook(&request, &by, call);
@@ -118,7 +119,8 @@ impl CountersignService for DataPlane {
         }
         let mut results = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            let call = self.0.replay.call_of(call_id.as_deref(), index);
+            let caller = &by.admitted.principal.name;
+            let call = self.0.replay.call_of(caller, call_id.as_deref(), index);
             let (shared, by) = (self.0.clone(), by.clone());
             let bytes = match &item.check {
                 Some(Check::VerifyWebhook(request)) => body_bytes(request),

@@ -1,6 +1,10 @@
 //! The Connect protocol, unary calls alone: <https://connectrpc.com/docs/protocol>.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use futures_util::stream;
@@ -15,6 +19,7 @@ use prost::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::timeout;
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
@@ -27,19 +32,31 @@ use crate::{
     gate::REQUEST_ID,
 };
 
+const DATA_PLANE: &str = "/countersign.v1.CountersignService/";
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
 const TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const KINDS: HeaderValue = HeaderValue::from_static("application/json, application/proto");
 /// Flags and length before a message of gRPC.
 const PREFIX_BYTES: usize = 5;
-/// A timeout of gRPC has no more digits.
-const MAX_TIMEOUT_DIGITS: usize = 8;
+/// A timeout of gRPC has no more digits, and a longer one is cut by the longest deadline anyway.
+const MAX_TIMEOUT_MILLIS: u64 = 99_999_999;
+/// What is read of a body that nobody wanted, so that its sender, who may still be sending, sees the answer.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Translates calls.
 pub(super) struct Connect {
     messages: Messages,
-    max_body_bytes: usize,
+    max_bytes: MaxBytes,
+}
+
+/// How long a message may be.
+pub(crate) struct MaxBytes {
+    /// Of the data plane, which takes bodies of deliveries.
+    pub data_plane: usize,
+    /// Of all other services.
+    pub others: usize,
 }
 
 /// How a message is written.
@@ -52,7 +69,7 @@ enum Codec {
 impl Codec {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        match kind.split(';').next()?.trim() {
+        match &*kind.split(';').next()?.trim().to_ascii_lowercase() {
             "application/json" => Some(Self::Json),
             "application/proto" => Some(Self::Proto),
             _ => None,
@@ -68,11 +85,10 @@ impl Codec {
 }
 
 impl Connect {
-    /// A message may have so many bytes; its JSON, where bytes stand as base64, a third more.
-    pub(super) fn new(max_message_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: MaxBytes) -> Self {
         Self {
             messages: Messages::new(),
-            max_body_bytes: max_message_bytes.div_ceil(3) * 4,
+            max_bytes,
         }
     }
 
@@ -89,10 +105,9 @@ impl Connect {
             return empty(StatusCode::UNSUPPORTED_MEDIA_TYPE, [(ACCEPT_POST, KINDS)]);
         };
         let rpc = self.messages.rpc(request.uri().path());
-        let call = match self.call(request, codec, rpc.clone()) {
-            Ok(call) => call,
-            Err(failure) => return refusal(&Status::from(failure)),
-        };
+        let version = request.version();
+        let unread = Arc::new(Mutex::new(None));
+        let call = self.call(request, codec, rpc.clone(), unread.clone());
         let Ok(answer) = inner.oneshot(call).await;
         let request_id = answer.headers().get(REQUEST_ID).cloned();
         let mut response = match answered(answer).await {
@@ -102,26 +117,31 @@ impl Connect {
         if let Some(id) = request_id {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        response
+        match take(&unread) {
+            Some(body) => after(body, version, response).await,
+            None => response,
+        }
     }
 
-    /// The call as gRPC. Of a path that is no rpc it has an empty message: who asks is looked at first, as always.
+    /// The call as gRPC, with a body that is read and translated when the handler asks for it. What is wrong with the
+    /// call is found then too: who asks is looked at first, as always. Until then the body is in `unread`.
     fn call(
         &self,
         request: Request<Body>,
         codec: Codec,
         rpc: Option<Rpc>,
-    ) -> Result<Request<Body>, Failure> {
+        unread: Arc<Mutex<Option<Body>>>,
+    ) -> Request<Body> {
         let (mut parts, body) = request.into_parts();
-        check(&parts.headers)?;
-        if rpc.as_ref().is_some_and(Rpc::is_streaming) {
-            let words = "this call answers with a stream: call it with gRPC or gRPC-Web";
-            return Err(Failure::with_message(ErrorReason::MethodNotFound, words));
-        }
-        parts.headers = metadata(&parts.headers)?;
+        let limit = self.max_body_bytes(parts.uri.path());
+        let checked = check(&parts.headers, rpc.as_ref());
+        let (headers, timed) = metadata(&parts.headers);
+        parts.headers = headers;
         parts.version = Version::HTTP_2;
-        let limit = self.max_body_bytes;
+        *lock(&unread) = Some(body);
         let message = async move {
+            checked.and(timed)?;
+            let body = take(&unread).unwrap_or_default();
             let body = Limited::new(body, limit).collect().await;
             let body = body.map_err(|error| broken(&*error))?.to_bytes();
             let message = match (rpc, codec) {
@@ -132,11 +152,57 @@ impl Connect {
             Ok::<_, Status>(Frame::data(framed(&message)))
         };
         let body = Body::new(StreamBody::new(stream::once(message)));
-        Ok(Request::from_parts(parts, body))
+        Request::from_parts(parts, body)
+    }
+
+    /// Of JSON, where bytes stand as base64, a third more than of the message.
+    fn max_body_bytes(&self, path: &str) -> usize {
+        let message = match path.starts_with(DATA_PLANE) {
+            true => self.max_bytes.data_plane,
+            false => self.max_bytes.others,
+        };
+        message.div_ceil(3) * 4
     }
 }
 
-fn check(headers: &HeaderMap) -> Result<(), Failure> {
+fn lock(unread: &Mutex<Option<Body>>) -> MutexGuard<'_, Option<Body>> {
+    unread.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take(unread: &Mutex<Option<Body>>) -> Option<Body> {
+    lock(unread).take()
+}
+
+/// An answer to a call whose body nobody wanted, once that was thrown away. If there is too much of it, a connection of
+/// HTTP/1.1 ends with the answer.
+pub(super) async fn after(
+    mut body: Body,
+    version: Version,
+    mut answer: Response<Body>,
+) -> Response<Body> {
+    let drained = async {
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame.ok()?.data_ref().map_or(0, Bytes::len);
+            if bytes > MAX_DRAINED_BYTES {
+                return None;
+            }
+        }
+        Some(())
+    };
+    let is_drained = matches!(timeout(DRAIN, drained).await, Ok(Some(())));
+    if !is_drained && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
+}
+
+fn check(headers: &HeaderMap, rpc: Option<&Rpc>) -> Result<(), Failure> {
+    if rpc.is_some_and(Rpc::is_streaming) {
+        let words = "this call answers with a stream: call it with gRPC or gRPC-Web";
+        return Err(Failure::with_message(ErrorReason::MethodNotFound, words));
+    }
     let other = |name, expected| headers.get(name).is_some_and(|value| value != expected);
     if other(header::CONTENT_ENCODING, "identity") {
         let words = "content-encoding: only identity is taken, send the body uncompressed";
@@ -148,8 +214,8 @@ fn check(headers: &HeaderMap) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What of the headers is for us. Nothing else goes on.
-fn metadata(headers: &HeaderMap) -> Result<HeaderMap, Failure> {
+/// What of the headers is for us, nothing else goes on; and whether the timeout is one.
+fn metadata(headers: &HeaderMap) -> (HeaderMap, Result<(), Failure>) {
     let mut metadata = HeaderMap::with_capacity(6);
     metadata.insert(
         header::CONTENT_TYPE,
@@ -161,18 +227,21 @@ fn metadata(headers: &HeaderMap) -> Result<HeaderMap, Failure> {
             metadata.append(&name, value.clone());
         }
     }
-    if let Some(timeout) = headers.get(TIMEOUT) {
-        let digits = timeout.to_str().unwrap_or_default();
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            let expected = "must be a whole number of milliseconds";
-            return Err(Failure::field("connect-timeout-ms", expected));
-        }
-        if digits.len() <= MAX_TIMEOUT_DIGITS {
-            let timeout = HeaderValue::from_str(&format!("{digits}m"));
-            metadata.insert("grpc-timeout", timeout.expect("digits are a header"));
-        }
+    let Some(timeout) = headers.get(TIMEOUT) else {
+        return (metadata, Ok(()));
+    };
+    let digits = timeout.to_str().unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let expected = "must be a whole number of milliseconds";
+        return (
+            metadata,
+            Err(Failure::field("connect-timeout-ms", expected)),
+        );
     }
-    Ok(metadata)
+    let millis = digits.parse().unwrap_or(u64::MAX).min(MAX_TIMEOUT_MILLIS);
+    let timeout = HeaderValue::from_str(&format!("{millis}m"));
+    metadata.insert("grpc-timeout", timeout.expect("digits are a header"));
+    (metadata, Ok(()))
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> Status {

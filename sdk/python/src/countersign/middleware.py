@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -44,13 +45,19 @@ class Guard:
         """Of a path without the prefix, or of one that still has it."""
         if isinstance(self.secret, str):
             return self.secret
-        # Frameworks take a path with a slash at its end for the same as that without.
-        paths = {form.rstrip("/") for form in (path, prefix + path, path.removeprefix(prefix))}
-        return next((secret for guarded, secret in self.secret.items() if guarded.rstrip("/") in paths), None)
+        paths = {_plain(form) for form in (path, prefix + path, path.removeprefix(prefix))}
+        return next((secret for guarded, secret in self.secret.items() if _plain(guarded) in paths), None)
 
     def is_too_large(self, length: str | None) -> bool:
         """Of a Content-Length that was announced."""
-        return length is not None and length.isdecimal() and int(length) > self.max_body_bytes
+        return length is not None and length.isdecimal() and (len(length) > 18 or int(length) > self.max_body_bytes)
+
+
+def _plain(path: str) -> str:
+    """The path as a framework may read it: doubled slashes and those at the end, white space and control characters do
+    not tell one route from another everywhere."""
+    seen = "".join(char for char in path if char.isprintable()).replace(" ", "")
+    return re.sub(r"/+", "/", "/" + seen).rstrip("/").lower()
 
 
 def refusal(verdict: WebhookVerdict) -> Reply | None:
