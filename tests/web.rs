@@ -307,6 +307,9 @@ async fn what_does_not_fit_is_refused_and_never_repeated() {
         "{\"claimed\":\"canary\"}",
         "{\"secret\":\"acme/chat\",\"hash\":\"canary\",\"token\":\"canary\"}",
         "\u{feff}{}",
+        "{\"secret\":\"acme/chat\",\"secret\":\"canary\"}",
+        "{\"claimed\":{\"id\":\"canary\"},\"claimed\":null}",
+        "{\"claimed\":{\"attributes\":{\"canary\":1,\"canary\":2}}}",
     ] {
         let answer = send(service.address, "POST", VERIFY, &[JSON], text.to_owned()).await;
         let refusal = (

@@ -1,9 +1,13 @@
 //! The JSON form of every message of the contract (ProtoJSON), by the contract's own descriptors.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, fmt, sync::LazyLock};
 
 use prost::{Message as _, bytes::Bytes};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 use tonic::Status;
 
@@ -58,6 +62,7 @@ impl Method {
         if elements(json) > MAX_ELEMENTS {
             return Err(Failure::new(ErrorReason::MessageTooLarge).into());
         }
+        serde_json::from_slice::<Unambiguous>(json).map_err(|error| unfit(&error))?;
         let mut reader = serde_json::Deserializer::from_slice(json);
         let message = DynamicMessage::deserialize(self.0.input(), &mut reader);
         let message = message.and_then(|message| reader.end().map(|()| message));
@@ -92,12 +97,69 @@ fn decoded(kind: MessageDescriptor, message: &[u8]) -> Option<DynamicMessage> {
 fn unfit(error: &serde_json::Error) -> Status {
     let (line, column) = (error.line(), error.column());
     let what = if error.is_data() {
-        "a field of the JSON is unknown or not what it must be"
+        "a field of the JSON is unknown, there twice, or not what docs/openapi.yaml says (bytes are base64)"
     } else {
         "the body is not JSON"
     };
     let message = format!("{what}, at line {line} column {column}");
     Failure::with_message(ErrorReason::MessageMalformed, message).into()
+}
+
+/// JSON in which no object names a member twice: whoever looked at the other one saw another message.
+struct Unambiguous;
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unambiguous {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a member is there twice"));
+            }
+            members.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 /// How many objects, lists and members there are, or a few more.
