@@ -45,7 +45,8 @@ class Guard:
         """Of a path without the prefix, or of one that still has it."""
         if isinstance(self.secret, str):
             return self.secret
-        paths = {_plain(form) for form in (path, prefix + path, path.removeprefix(prefix))}
+        below = path.removeprefix(prefix) if path.startswith(prefix + "/") else path
+        paths = {_plain(form) for form in (path, prefix + path, below)}
         return next((secret for guarded, secret in self.secret.items() if _plain(guarded) in paths), None)
 
     def is_too_large(self, length: str | None) -> bool:
