@@ -1,5 +1,10 @@
-//! The backend of a page with chat widgets: it vouches for its signed-in user to four vendors, and answers what each
-//! widget wants to be told. Start `countersign dev`, then `cargo run --example chat_backend_of_four`.
+//! The backend of a page with chat widgets: it vouches for its signed-in user to four vendors, and prints what each
+//! widget wants to be told.
+//!
+//! ```text
+//! countersign dev                        # in another terminal
+//! cargo run --example chat_backend_of_four
+//! ```
 
 use std::{env, error::Error};
 

@@ -1,8 +1,10 @@
-//! A receiver of Stripe's webhooks, with axum. Start `countersign dev`, then
+//! A receiver of Stripe's webhooks, with axum.
 //!
 //! ```text
+//! countersign dev                        # in another terminal
 //! cargo run --example stripe_receiver
-//! countersign webhook sign demo/stripe-webhook --body '{}' --send http://127.0.0.1:8080/stripe
+//! countersign webhook sign demo/stripe-webhook --body '{"id":"evt_1","type":"charge.succeeded"}' \
+//!   --send http://127.0.0.1:8080/stripe
 //! ```
 
 use std::{env, error::Error};
@@ -27,6 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Sees genuine deliveries alone.
 async fn receive(Extension(verdict): Extension<WebhookVerdict>, body: String) -> String {
+    // Stripe sends an event again where it saw no answer, and signs it anew: the verdict's `replay` does not tell that.
+    // To handle an event once, keep the ids of those that are done in your own store.
     let age = verdict
         .age
         .map(|age| format!("{age:?}"))

@@ -45,5 +45,5 @@ app.listen(Number(process.env.PORT ?? 4243), "127.0.0.1");
 
 /** Whoever your session says is there. Never sign an id that came with the request: that vouches for anybody. */
 function signedInUser() {
-  return { id: "user-42", email: "ada@example.com", name: "Ada Lovelace" };
+  return { id: "user-42", email: "ada@example.com", name: "Ada" };
 }

@@ -15,50 +15,50 @@ func TestThePageGetsProofsThatHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	server := httptest.NewServer(routes(client))
-	defer server.Close()
 
-	request, _ := http.NewRequest(http.MethodGet, server.URL+"/widgets", nil)
-	request.AddCookie(&http.Cookie{Name: "session", Value: "s3ss10n"})
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatal(answer, err)
-	}
-	defer answer.Body.Close()
-	var page map[string]map[string]string
-	if err := json.NewDecoder(answer.Body).Decode(&page); err != nil {
-		t.Fatal(err)
-	}
-	user := sessions["s3ss10n"]
-	for scheme, proof := range map[string]countersign.Proof{
-		"chatwoot.identity": countersign.Hash(page["chatwoot.identity"]["identifier_hash"]),
-		"pylon.identity":    countersign.Hash(page["pylon.identity"]["email_hash"]),
-		"kaltalk.token":     countersign.Token(page["kaltalk.token"]["userJwt"]),
-		"talkjs.token":      countersign.Token(page["talkjs.token"]["token"]),
+	user := signedInUser(nil)
+	for vendor, proof := range map[string]func(fields map[string]string) countersign.Proof{
+		"chatwoot": func(fields map[string]string) countersign.Proof { return countersign.Hash(fields["identifier_hash"]) },
+		"pylon":    func(fields map[string]string) countersign.Proof { return countersign.Hash(fields["email_hash"]) },
+		"kaltalk":  func(fields map[string]string) countersign.Proof { return countersign.Token(fields["userJwt"]) },
+		"talkjs":   func(fields map[string]string) countersign.Proof { return countersign.Token(fields["token"]) },
 	} {
-		verdict, err := client.Verify(t.Context(), widgets[scheme], user, proof)
-		if err != nil || !verdict.IsVerified() {
-			t.Error(scheme, verdict, err)
+		answer := get(client, "/chat/"+vendor)
+		var fields map[string]string
+		if err := json.Unmarshal(answer.Body.Bytes(), &fields); err != nil || answer.Code != http.StatusOK {
+			t.Fatal(vendor, answer, err)
 		}
-	}
-	if identifier := page["chatwoot.identity"]["identifier"]; identifier != user.ID {
-		t.Error(identifier)
+		verdict, err := client.Verify(t.Context(), widgets[vendor].secret, user, proof(fields))
+		if err != nil || !verdict.IsVerified() {
+			t.Error(vendor, verdict, err)
+		}
 	}
 }
 
-func TestNobodyElseGetsAProof(t *testing.T) {
+func TestThereIsNoOtherWidget(t *testing.T) {
 	client, err := countersign.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for _, session := range []string{"", "forged"} {
-		request := httptest.NewRequest(http.MethodGet, "/widgets", nil)
-		request.AddCookie(&http.Cookie{Name: "session", Value: session})
-		answer := httptest.NewRecorder()
-		routes(client).ServeHTTP(answer, request)
-		if answer.Code != http.StatusUnauthorized {
-			t.Error(answer.Code)
-		}
+	if answer := get(client, "/chat/nobody"); answer.Code != http.StatusNotFound {
+		t.Error(answer)
 	}
+}
+
+func TestAnOutageGivesNoProof(t *testing.T) {
+	client, err := countersign.New(countersign.WithServer("http://127.0.0.1:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if answer := get(client, "/chat/chatwoot"); answer.Code != http.StatusServiceUnavailable {
+		t.Error(answer)
+	}
+}
+
+func get(client *countersign.Client, path string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	routes(client).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	return answer
 }

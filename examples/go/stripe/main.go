@@ -1,8 +1,9 @@
 // Command stripe receives Stripe's webhooks: genuine events reach its handler, and nothing else does.
 //
-//	countersign dev
-//	go run ./stripe
-//	countersign webhook sign demo/stripe-webhook --body '{"type":"invoice.paid"}' --send http://127.0.0.1:8472/stripe
+//	countersign dev                        # in another terminal
+//	go run ./stripe                        # in this module, which takes the SDK from ../../sdk/go
+//	countersign webhook sign demo/stripe-webhook --body '{"id":"evt_1","type":"charge.succeeded"}' \
+//	  --send http://127.0.0.1:8472/stripe
 package main
 
 import (
@@ -29,12 +30,12 @@ func routes(client *countersign.Client) http.Handler {
 }
 
 func handle(w http.ResponseWriter, r *http.Request) {
-	var event struct{ Type string }
+	var event struct{ ID, Type string }
 	if err := json.NewDecoder(r.Body).Decode(&event); err != nil {
 		http.Error(w, "not an event", http.StatusBadRequest)
 		return
 	}
-	// Stripe sends an event again when it saw no answer, so do this in a way that may happen twice. The verdict says
-	// FIRST or DUPLICATE, but not whether the first time went well.
-	log.Printf("genuine: %q %s", event.Type, countersign.Name(webhook.Verdict(r.Context()).Replay))
+	// Stripe sends an event again where it saw no answer, and signs it anew: the verdict's Replay does not tell that.
+	// To handle an event once, keep the ids of those that are done in your own store.
+	log.Printf("genuine: %q %q, %s", event.Type, event.ID, webhook.Verdict(r.Context()).Age)
 }

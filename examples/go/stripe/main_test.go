@@ -24,7 +24,7 @@ func TestGenuineEventsAndNoneElseAreHandled(t *testing.T) {
 	log.SetOutput(&said)
 	defer log.SetOutput(os.Stderr)
 
-	body := `{"type":"invoice.paid","of":"examples/go"}`
+	body := `{"id":"evt_1","type":"charge.succeeded"}`
 	signed, err := client.Sign(t.Context(), "demo/stripe-webhook", countersign.Webhook{Body: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestGenuineEventsAndNoneElseAreHandled(t *testing.T) {
 	for _, delivery := range []struct {
 		body   string
 		status int
-	}{{body, http.StatusOK}, {body, http.StatusOK}, {body + " ", http.StatusUnauthorized}} {
+	}{{body, http.StatusOK}, {body + " ", http.StatusUnauthorized}} {
 		request, _ := http.NewRequest(http.MethodPost, server.URL+"/stripe", strings.NewReader(delivery.body))
 		request.Header = signed.Header
 		answer, err := http.DefaultClient.Do(request)
@@ -42,8 +42,7 @@ func TestGenuineEventsAndNoneElseAreHandled(t *testing.T) {
 		answer.Body.Close()
 	}
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-	if len(lines) != 2 || !strings.HasSuffix(lines[0], `genuine: "invoice.paid" FIRST`) ||
-		!strings.HasSuffix(lines[1], `genuine: "invoice.paid" DUPLICATE`) {
+	if len(lines) != 1 || !strings.Contains(lines[0], `genuine: "charge.succeeded" "evt_1", `) {
 		t.Fatal(lines)
 	}
 }

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -57,30 +57,43 @@ function deliver(url: string, ...fault: string[]): number | null {
 }
 
 test("the README's lines lead from the folder to a verified delivery", async () => {
-  const blocks = readFileSync(join(root, "README.md"), "utf8").matchAll(/^```(sh|js)\n(.*?)^```/gms);
+  const blocks = readFileSync(join(root, "README.md"), "utf8").matchAll(/^```(sh|js|text)\n(.*?)^```/gms);
   const port = String(await freePort());
   const lines = [...blocks].map(([, language, text = ""]) => ({ language, text: text.replaceAll("4242", port) }));
   const shell = lines.filter(({ language }) => language === "sh").map(({ text }) => text);
-  const [receiver, ...more] = lines.filter(({ language }) => language === "js");
-  assert.ok(shell.length === 2 && receiver && more.length === 0);
+  const [receiver, printed, ...more] = lines.filter(({ language }) => language !== "sh");
+  assert.ok(shell.length === 3 && receiver?.language === "js" && printed?.language === "text" && more.length === 0);
 
   const home = mkdtempSync(join(tmpdir(), "countersign-newcomer-"));
-  const folder = join(home, "sdk/typescript");
+  const [clone, own] = [join(home, "clone"), join(home, "receiver")];
+  const folder = join(clone, "sdk/typescript");
   mkdirSync(folder, { recursive: true });
+  mkdirSync(own);
   for (const name of ["src", "package.json", "package-lock.json", ".npmrc", "tsconfig.json", "tsconfig.build.json"]) {
     cpSync(join(root, name), join(folder, name), { recursive: true });
   }
-  const [install = "", use = ""] = shell;
-  const background = use.replace(
-    " &\n",
-    ` & receiver=$!; trap 'kill $receiver' EXIT\nuntil curl -s -o /dev/null http://127.0.0.1:${port}; do sleep 0.1; done\n`,
-  );
-  const script = ["set -euo pipefail", install, `cat > receiver.mjs <<'END'\n${receiver.text}END`, background].join(
-    "\n",
-  );
-  const run = spawnSync("bash", ["-c", script], { cwd: home, env: environment, encoding: "utf8", timeout: 150_000 });
+  const [install = "", serve = "", deliveries = ""] = shell;
+  assert.ok(install.includes("/path/to/your/clone"));
+  const script = [
+    "set -euo pipefail",
+    install.replace("/path/to/your/clone", clone),
+    `cat > receiver.mjs <<'END'\n${receiver.text}END`,
+    `${serve.trimEnd()} & receiver=$!`,
+    "trap 'kill $receiver' EXIT",
+    `until curl -s -o /dev/null http://127.0.0.1:${port}; do sleep 0.1; done`,
+    deliveries,
+  ].join("\n");
+  const run = spawnSync("bash", ["-c", script], { cwd: own, env: environment, encoding: "utf8", timeout: 150_000 });
   assert.equal(run.status, 0, run.stdout + run.stderr);
-  assert.match(run.stdout + run.stderr, /200/);
+  assert.ok(run.stdout.endsWith(printed.text), run.stdout + run.stderr);
+
+  // As TypeScript, with what the examples have.
+  writeFileSync(join(fresh, "receiver.mts"), receiver.text);
+  const compiler = join(fresh, "node_modules/.bin/tsc");
+  const flags = ["--noEmit", "--strict", "--module", "nodenext", "--ignoreConfig", "receiver.mts"];
+  const compiled = spawnSync(compiler, flags, { cwd: fresh, encoding: "utf8" });
+  assert.equal(compiled.status, 0, compiled.stdout);
+  rmSync(join(fresh, "receiver.mts"));
   rmSync(home, { recursive: true });
 });
 

@@ -1,15 +1,28 @@
 package chat;
 
 import countersign.Countersign;
+import countersign.CountersignException;
 import countersign.Identity;
 import java.util.Map;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.http.CacheControl;
+import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RestController;
 
-/** Vouches for its user: answers what the chat widget on the page wants. The keys stay in the service. */
+/**
+ * The backend of a page with chat widgets: vouches for the user who is signed in. The page fetches /chat/chatwoot and
+ * hands the fields to the vendor's widget; the keys never leave Countersign.
+ *
+ * <pre>
+ * countersign dev                        # in another terminal
+ * mvn -q -f ../../sdk/java install -DskipTests
+ * mvn -q compile exec:java -Dexec.mainClass=chat.ChatBackend
+ * curl http://127.0.0.1:8080/chat/chatwoot
+ * </pre>
+ */
 @SpringBootApplication
 @RestController
 public class ChatBackend {
@@ -26,15 +39,22 @@ public class ChatBackend {
     }
 
     @GetMapping("/chat/{vendor:chatwoot|pylon|kaltalk|talkjs}")
-    Map<String, Object> chat(@PathVariable String vendor) {
+    ResponseEntity<Map<String, Object>> chat(@PathVariable String vendor) {
         var scheme = SCHEMES.get(vendor);
-        var user = signedIn();
-        var proof = countersign.sign("demo/" + scheme.replace('.', '-'), user).proof();
-        return Countersign.widgetFields(scheme, user, proof);
+        var user = signedInUser();
+        try {
+            var proof =
+                    countersign.sign("demo/" + scheme.replace('.', '-'), user).proof();
+            var fields = Countersign.widgetFields(scheme, user, proof);
+            return ResponseEntity.ok().cacheControl(CacheControl.noStore()).body(fields);
+        } catch (CountersignException error) {
+            System.err.println(error);
+            return ResponseEntity.status(503).build();
+        }
     }
 
-    /** Whoever your session says is there: never what the page says. */
-    private static Identity signedIn() {
+    /** Whoever your session says is there. Never sign an id that came with the request: that vouches for anybody. */
+    private static Identity signedInUser() {
         return new Identity("user-42").withEmail("ada@example.com").withName("Ada");
     }
 }

@@ -2,7 +2,6 @@ package receiver;
 
 import countersign.Countersign;
 import countersign.servlet.WebhookFilter;
-import countersign.v1.Replay;
 import jakarta.servlet.http.HttpServletRequest;
 import java.util.Map;
 import org.springframework.boot.SpringApplication;
@@ -15,8 +14,15 @@ import org.springframework.web.bind.annotation.RequestBody;
 import org.springframework.web.bind.annotation.RestController;
 
 /**
- * Receives Stripe's events. Start {@code countersign dev} and this, then
- * {@code countersign webhook sign demo/stripe-webhook --body '{"type":"charge.succeeded"}' --send http://127.0.0.1:8080/webhooks/stripe}.
+ * Receives Stripe's events: only genuine ones reach the controller.
+ *
+ * <pre>
+ * countersign dev                        # in another terminal
+ * mvn -q -f ../../sdk/java install -DskipTests
+ * mvn -q compile exec:java -Dexec.mainClass=receiver.StripeReceiver
+ * countersign webhook sign demo/stripe-webhook --body '{"id":"evt_1","type":"charge.succeeded"}' \
+ *   --send http://127.0.0.1:8080/stripe
+ * </pre>
  */
 @SpringBootApplication
 @RestController
@@ -33,17 +39,17 @@ public class StripeReceiver {
     @Bean
     FilterRegistrationBean<WebhookFilter> stripe(Countersign countersign) {
         var filter = new FilterRegistrationBean<>(new WebhookFilter(countersign, "demo/stripe-webhook"));
-        filter.addUrlPatterns("/webhooks/stripe");
+        filter.addUrlPatterns("/stripe");
         filter.setOrder(Ordered.HIGHEST_PRECEDENCE);
         return filter;
     }
 
     /** Only genuine events come here. */
-    @PostMapping("/webhooks/stripe")
+    @PostMapping("/stripe")
     String event(@RequestBody Map<String, Object> event, HttpServletRequest request) {
-        if (WebhookFilter.verdict(request).replay() == Replay.REPLAY_DUPLICATE) {
-            return "seen before\n";
-        }
-        return "received " + event.get("type") + "\n";
+        // Stripe sends an event again where it saw no answer, and signs it anew: the verdict's replay() does not tell
+        // that. To handle an event once, keep the ids of those that are done in your own store.
+        var age = WebhookFilter.verdict(request).age();
+        return "received " + event.get("type") + " " + event.get("id") + ", " + age + "\n";
     }
 }
