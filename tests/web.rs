@@ -290,6 +290,9 @@ async fn what_is_no_call_is_told_what_is() {
         unknown.refusal(),
         (501, "unimplemented".into(), "METHOD_NOT_FOUND".into())
     );
+    let elsewhere = post(at, "CountersignService2/Verify", &json!({})).await;
+    assert_eq!(elsewhere.status, 501);
+    assert_ne!(elsewhere.json()["message"], "");
     let stream = post(at, "BackupService/CreateBackup", &json!({})).await;
     assert_eq!(stream.refusal().1, "unimplemented");
 }

@@ -296,9 +296,14 @@ fn success(message: Bytes, codec: Codec, rpc: Option<Rpc>) -> Response<Body> {
 pub(super) fn refusal(status: &Status) -> Response<Body> {
     let (code, http) = code(status.code());
     let details = tonic_types::pb::Status::decode(status.details()).unwrap_or_default();
+    // What is no path of ours is refused without a word.
+    let message = match status.message() {
+        "" => status.code().description(),
+        message => message,
+    };
     let error = Refusal {
         code,
-        message: status.message(),
+        message,
         details: details.details.iter().map(Detail::of).collect(),
     };
     let body = serde_json::to_vec(&error).unwrap_or_default();
