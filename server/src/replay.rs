@@ -215,6 +215,17 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_a_call_is_its_callers_and_long_enough_to_be_new() {
+        let record = ReplayRecord::new(1000);
+        let call = |caller, id: &str| record.call_of(caller, Some(id.as_bytes()), 0);
+        assert!(call("a", "01234567") == call("a", "01234567"));
+        assert!(call("a", "01234567") != call("b", "01234567"));
+        for short in ["", "1", "0123456"] {
+            assert!(call("a", short) == Call(None), "{short}");
+        }
+    }
+
+    #[test]
     fn the_call_whose_answer_was_lost_is_answered_alike() {
         let record = ReplayRecord::new(1000);
         let now = Timestamp::from_unix_secs(0);

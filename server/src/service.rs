@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) use audit::Audit;
 pub(crate) use backup::Backups;
-pub(crate) use data::{Aside, DataPlane};
+pub(crate) use data::{Aside, CALL_ID, DataPlane};
 pub(crate) use schemes::Schemes;
 pub(crate) use secrets::ControlPlane;
 pub(crate) use tokens::Tokens;

@@ -22,6 +22,7 @@ use tower_http::cors::CorsLayer;
 use crate::{
     failure::{ErrorReason, Failure},
     gate::REQUEST_ID,
+    service,
 };
 pub(crate) use connect::MaxBytes;
 
@@ -49,7 +50,7 @@ const ANSWERED: [HeaderName; 4] = [
     HeaderName::from_static("grpc-status-details-bin"),
 ];
 /// The id of a call, which all its attempts share.
-const CALL_ID: HeaderName = HeaderName::from_static("countersign-call-id");
+const CALL_ID: HeaderName = HeaderName::from_static(service::CALL_ID);
 
 /// Takes calls in other protocols than gRPC as well.
 #[derive(Clone)]

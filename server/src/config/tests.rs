@@ -444,3 +444,28 @@ fn a_key_may_have_white_space_around_it() {
     let text = Zeroizing::new(format!("  {KEY_TEXT}\r\n"));
     assert!(read_key_text(text).is_ok());
 }
+
+#[test]
+fn an_origin_stands_as_browsers_write_it() {
+    let origins = |text: &str| {
+        let file = format!("allowed_origins = {text:?}");
+        let mut source = source(&file, &[], &Overrides::default());
+        let origins = source.origins("allowed_origins");
+        (origins.len(), source.into_errors().len())
+    };
+    assert_eq!(
+        origins("https://a.example.com, http://localhost:5173"),
+        (2, 0)
+    );
+    for never_sent in [
+        "*",
+        "https://*.example.com",
+        "https://a.example.com:443",
+        "http://localhost:80",
+        "https://a.example.com/",
+        "https://A.example.com",
+        "null",
+    ] {
+        assert_eq!(origins(never_sent), (0, 1), "{never_sent}");
+    }
+}

@@ -46,7 +46,7 @@ impl By {
 
 /// Metadata by which a caller marks the attempts of one call. Not `x-request-id`: receivers pass that on from the very
 /// delivery, and a replayer would choose it.
-const CALL_ID: &str = "countersign-call-id";
+pub(crate) const CALL_ID: &str = "countersign-call-id";
 
 fn call_id<T>(request: &Request<T>) -> Option<&[u8]> {
     request
