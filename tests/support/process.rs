@@ -205,10 +205,11 @@ impl Site {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
-    /// A client that shows the token.
+    /// A client that shows the token and waits for the disk, which may be busy with something else for seconds.
     pub async fn client(&self, running: &Running) -> Client {
         Client::builder(format!("http://{}", running.address()))
             .token(self.token.clone().into())
+            .deadline(PATIENCE)
             .connect()
             .await
             .unwrap()
