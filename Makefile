@@ -1,5 +1,6 @@
 # make check        everything that CI runs
 # make contract     the contract's style, its compatibility, and what is generated from it
+# make languages    clients in Ruby and PHP, generated and compiled; needs both, and gRPC's plugins
 # make sdks         builds, tests and packages the SDKs
 # make doors        the same questions through every SDK and without one
 # make attacks      the attacks and what became of each, from a run of all tests
@@ -20,7 +21,7 @@ TESTS_SAID := target/tests.txt
 
 SDKS := go java python typescript
 
-.PHONY: check check-rust lint build test test-every rows attacks deny contract oracles sdks $(SDKS:%=sdk-%) doors fuzz fuzz-short advisories differential timing bench
+.PHONY: check check-rust lint build test test-every rows attacks deny contract languages oracles sdks $(SDKS:%=sdk-%) doors fuzz fuzz-short advisories differential timing bench
 
 check: lint build rows deny contract oracles sdks doors fuzz-short
 
@@ -60,6 +61,9 @@ oracles: build
 
 contract:
 	sdk/tools/check
+
+languages: build contract
+	sdk/tools/languages/check
 
 sdks: $(SDKS:%=sdk-%)
 

@@ -4,12 +4,7 @@
     reason = "a build reads files; core itself does not"
 )]
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -20,28 +15,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The folder's files in the order of their names.
-fn scheme_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+/// The names of the folder's files, in order.
+fn scheme_files(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path);
+        let name = entry?.file_name();
+        let name = name
+            .into_string()
+            .map_err(|_| "a file name that is not UTF-8")?;
+        if name.ends_with(".toml") {
+            files.push(name);
         }
     }
     files.sort();
     Ok(files)
 }
 
-/// A Rust expression: a slice of each file's text.
-fn listing(files: &[PathBuf]) -> Result<String, Box<dyn Error>> {
+/// A Rust expression: a slice of each file's text. It names no folder of this machine.
+fn listing(files: &[String]) -> Result<String, Box<dyn Error>> {
     let mut code = String::from("&[\n");
     for file in files {
-        let path = file.to_str().ok_or("a path that is not UTF-8")?;
-        writeln!(code, "    include_str!({path:?}),")?;
+        writeln!(
+            code,
+            "    include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/schemes/{file}\")),"
+        )?;
     }
     code.push_str("]\n");
     Ok(code)

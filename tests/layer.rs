@@ -137,6 +137,23 @@ async fn without_a_verdict_nothing_is_let_through() {
 }
 
 #[tokio::test]
+async fn what_no_vendor_sends_is_the_senders_fault_and_no_outage() {
+    let service = Service::start().await;
+    service
+        .create(new_secret("acme/hook", "standard.webhook"))
+        .await;
+    let layer = WebhookLayer::new(client(&service).await, "acme/hook");
+    let long = layer.url(|_| format!("https://a.example/{}", "a".repeat(8192)));
+    let answer = deliver(receiver(long).await, &[], b"{}").await;
+    assert_eq!(answer.status, 400);
+    assert!(!answer.headers.contains_key("retry-after"));
+    assert_eq!(
+        answer.body,
+        br#"{"error":"webhook_malformed","field":"url"}"#
+    );
+}
+
+#[tokio::test]
 async fn a_handshake_is_answered_as_the_vendor_wants_it() {
     let service = Service::start().await;
     let key = service

@@ -151,7 +151,11 @@ impl fmt::Debug for Builder {
 fn parse(endpoint: &str) -> Result<Uri, Error> {
     let uri: Uri = endpoint.parse().map_err(|_| Error::Endpoint)?;
     let known_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-    if known_scheme && uri.host().is_some() {
+    let host_alone = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let nameless = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'));
+    if known_scheme && host_alone && nameless && uri.host().is_some() {
         Ok(uri)
     } else {
         Err(Error::Endpoint)
@@ -251,6 +255,9 @@ mod tests {
             "/path",
             "",
             "unix:/tmp/x",
+            "https://user:password@localhost",
+            "https://localhost/path",
+            "https://localhost?a=1",
         ] {
             assert!(
                 matches!(parse(endpoint), Err(Error::Endpoint)),

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Client, Handshake, WebhookVerdict, headers};
+use crate::{CallError, Client, Error, Handshake, WebhookVerdict, headers};
 
 /// The longest body unless set otherwise, which is what the service takes by default.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -49,8 +49,9 @@ impl WebhookLayer {
     /// [`WebhookVerdict`] in the request's extensions.
     ///
     /// A refused delivery is answered with 401 and `{"error":"webhook_refused","reason":"…"}`, a body over the limit with
-    /// 413, an outage with 503; a vendor's handshake is answered as the vendor wants it. None of these reaches the
-    /// handler.
+    /// 413, a URL, method or headers that no vendor sends with 400; a vendor's handshake is answered as the vendor wants
+    /// it. Where there is no verdict the answer is 503, and a `tracing` event of level ERROR says why. None of these
+    /// reaches the handler.
     pub fn new(client: Client, secret: impl Into<String>) -> Self {
         Self(Arc::new(Settings {
             client,
@@ -157,7 +158,7 @@ impl Settings {
         let verdict = self
             .client
             .verify_webhook_request(self.question(&parts, &body));
-        let verdict = verdict.await.map_err(|_| unavailable())?;
+        let verdict = verdict.await.map_err(|error| no_verdict(&error))?;
         if let Some(handshake) = verdict.handshake {
             return Err(handshaken(handshake));
         }
@@ -195,21 +196,47 @@ fn public_url(parts: &Parts) -> String {
 
 fn unreadable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Response<Bytes> {
     match error.is::<LengthLimitError>() {
-        true => json(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            r#"{"error":"body_too_large"}"#,
-        ),
+        true => too_large(),
         false => json(StatusCode::BAD_REQUEST, r#"{"error":"body_incomplete"}"#),
     }
 }
 
-/// There is no verdict, so nothing is let through; vendors deliver again.
+/// Nothing is let through. What the sender did wrong is the sender's to know, and no outage.
+fn no_verdict(error: &Error) -> Response<Bytes> {
+    if let Error::Call(call) = error {
+        if call.reason() == Some("BODY_TOO_LARGE") {
+            return too_large();
+        }
+        if let Some(field) = malformed(call) {
+            let body = format!(r#"{{"error":"webhook_malformed","field":"{field}"}}"#);
+            return json(StatusCode::BAD_REQUEST, body);
+        }
+    }
+    tracing::error!(%error, "no verdict on a webhook");
+    unavailable()
+}
+
+/// The part of a delivery that the service does not take, whoever sent it.
+fn malformed(call: &CallError) -> Option<&'static str> {
+    let [fault] = call.violations() else {
+        return None;
+    };
+    let mut parts = ["headers", "method", "url"].into_iter();
+    parts.find(|part| call.reason() == Some("FIELD_INVALID") && fault.field == *part)
+}
+
+/// Vendors deliver again.
 fn unavailable() -> Response<Bytes> {
     let unavailable = r#"{"error":"verification_unavailable"}"#;
     let mut response = json(StatusCode::SERVICE_UNAVAILABLE, unavailable);
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(header::RETRY_AFTER, soon);
     response
+}
+
+fn too_large() -> Response<Bytes> {
+    let body = r#"{"error":"body_too_large"}"#;
+    json(StatusCode::PAYLOAD_TOO_LARGE, body)
 }
 
 fn refused(verdict: &WebhookVerdict) -> Response<Bytes> {

@@ -45,7 +45,8 @@ func OnError(tell func(*http.Request, error)) Option { return func(m *middleware
 
 // Verify makes a middleware for one secret. The handler behind it gets genuine events alone, with their body still to
 // be read, and finds the verdict in Verdict. A refused delivery is answered 401 with a reason, a vendor's handshake with
-// what the vendor wants, and one without a verdict 503, so that the vendor sends it again.
+// what the vendor wants, one with a URL, method or headers that no vendor sends 400, and one without a verdict 503, so
+// that the vendor sends it again.
 func Verify(verifier Verifier, secret string, options ...Option) func(http.Handler) http.Handler {
 	m := middleware{verifier: verifier, secret: secret, maxBytes: DefaultMaxBytes, url: requestURL, onError: logError}
 	for _, option := range options {
@@ -75,8 +76,8 @@ type middleware struct {
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.maxBytes))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		refuse(w, http.StatusRequestEntityTooLarge, `{"error":"body_too_large"}`)
+	if limit := new(http.MaxBytesError); errors.As(err, &limit) {
+		tooLarge(w)
 		return
 	}
 	if err != nil {
@@ -86,9 +87,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	verdict, err := m.verdict(r, body)
 	switch {
 	case err != nil:
-		m.onError(r, err)
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, `{"error":"verification_unavailable"}`)
+		m.noVerdict(w, r, err)
 	case verdict.Handshake != nil:
 		maps.Copy(w.Header(), verdict.Handshake.Header)
 		w.WriteHeader(verdict.Handshake.Status)
@@ -101,6 +100,24 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.ContentLength, r.TransferEncoding = int64(len(body)), nil
 		next.ServeHTTP(w, r)
+	}
+}
+
+// noVerdict tells the sender what it did wrong; all else is told to onError, and the sender is to come again.
+func (m *middleware) noVerdict(w http.ResponseWriter, r *http.Request, err error) {
+	failure, field := new(countersign.Error), ""
+	if errors.As(err, &failure) && len(failure.Violations) > 0 {
+		field = failure.Violations[0].Field
+	}
+	switch {
+	case failure.Reason == "BODY_TOO_LARGE":
+		tooLarge(w)
+	case failure.Reason == "FIELD_INVALID" && (field == "headers" || field == "method" || field == "url"):
+		refuse(w, http.StatusBadRequest, fmt.Sprintf(`{"error":"webhook_malformed","field":%q}`, field))
+	default:
+		m.onError(r, err)
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, `{"error":"verification_unavailable"}`)
 	}
 }
 
@@ -135,6 +152,10 @@ func logError(r *http.Request, err error) {
 	if r.Context().Err() == nil {
 		slog.ErrorContext(r.Context(), "no verdict on a webhook", "error", err)
 	}
+}
+
+func tooLarge(w http.ResponseWriter) {
+	refuse(w, http.StatusRequestEntityTooLarge, `{"error":"body_too_large"}`)
 }
 
 func refuse(w http.ResponseWriter, status int, body string) {

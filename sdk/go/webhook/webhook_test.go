@@ -142,6 +142,16 @@ func TestWithoutAVerdictTheVendorIsToComeAgain(t *testing.T) {
 	same(t, errors.As(<-told, &failure) && failure.Code == codes.NotFound, true)
 }
 
+func TestWhatNoVendorSendsIsTheSendersFaultAndNoOutage(t *testing.T) {
+	long := webhook.URL(func(*http.Request) string { return "https://a.example/" + strings.Repeat("a", 8192) })
+	tell := webhook.OnError(func(_ *http.Request, err error) { t.Error(err) })
+	header := sign(t, "demo/stripe-webhook", countersign.Webhook{Body: []byte("{}")})
+	answer, text := deliver(t, receiver(t, connect(t), "demo/stripe-webhook", long, tell), header, strings.NewReader("{}"))
+	same(t, answer.StatusCode, http.StatusBadRequest)
+	same(t, answer.Header.Get("Retry-After"), "")
+	same(t, text, `{"error":"webhook_malformed","field":"url"}`+"\n")
+}
+
 // nothing answers neither a verdict nor an error.
 type nothing struct{}
 

@@ -189,6 +189,16 @@ def test_a_secret_that_is_not_there_is_no_verdict(client: Countersign, tmp_path:
     assert "SECRET_NOT_FOUND" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("app", ["fastapi on uvicorn", "flask on waitress"])
+def test_what_no_vendor_sends_is_the_senders_fault_and_no_outage(app: str, client: Countersign, tmp_path: Path) -> None:
+    body = event()
+    with serving(*APPS[app], TESTS, tmp_path / "log", APP_SECRETS=json.dumps(SECRETS)) as site:
+        answer = site.post("/stripe?" + "a" * 8192, body, stripe_headers(body))
+        assert (answer.status, as_json(answer)) == (400, {"error": "webhook_malformed", "field": "url"})
+        assert "retry-after" not in answer.headers
+    assert "no verdict" not in (tmp_path / "log").read_text()
+
+
 def test_a_path_is_guarded_with_or_without_a_slash_at_its_end() -> None:
     guard = Guard({"/hook": "a/b", "/other/": "c/d"})
     assert guard.secret_for("/hook") == guard.secret_for("/hook/") == "a/b"

@@ -24,15 +24,14 @@ export interface ConnectOptions {
 }
 
 /**
- * A client that speaks gRPC to a server and connects at its first call. Without a URL the environment holds:
- * COUNTERSIGN_SERVER (or http://127.0.0.1:50051) and COUNTERSIGN_TOKEN.
+ * A client that speaks gRPC to a server and connects at its first call. Without a URL COUNTERSIGN_SERVER (or
+ * http://127.0.0.1:50051) holds, without a token COUNTERSIGN_TOKEN.
  *
  * Throws a CountersignError if the settings cannot be used, such as a token over plain http to another machine.
  */
 export function connect(url?: string, options: ConnectOptions = {}): Client {
   const { COUNTERSIGN_SERVER, COUNTERSIGN_TOKEN } = process.env;
-  // A token of the environment is for the server of the environment alone.
-  const token = options.token ?? (url === undefined ? COUNTERSIGN_TOKEN || undefined : undefined);
+  const token = options.token ?? (COUNTERSIGN_TOKEN || undefined);
   const address = endpoint(url ?? (COUNTERSIGN_SERVER || "http://127.0.0.1:50051"), token);
   // A connection that died in silence is found out early enough for another attempt within the deadline.
   const pingMs = 0.25 * (options.deadlineMs ?? DEFAULT_DEADLINE_MS);

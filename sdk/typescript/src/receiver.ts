@@ -53,13 +53,23 @@ export async function receive<R>(
     const { credentials } = options;
     verdict = await client.verifyWebhook(secret, delivery.headers, body, { method, url, credentials });
   } catch (error) {
-    const report = options.onError ?? ((failure) => console.error(`countersign: no verdict: ${failure.message}`));
-    report(CountersignError.from(error));
-    return refusal(503, { error: "verification_unavailable" }, ["retry-after", "1"]);
+    return noVerdict(CountersignError.from(error), options.onError);
   }
   if (verdict.handshake !== undefined) return { answer: verdict.handshake };
   if (!verdict.verified) return refusal(401, { error: "webhook_refused", reason: verdict.reason });
   return { event: { verdict, body } };
+}
+
+/** What the sender did wrong is the sender's to know; all else is reported, and the sender is to come again. */
+function noVerdict(error: CountersignError, onError?: (error: CountersignError) => void): Received {
+  if (error.reason === "BODY_TOO_LARGE") return refusal(413, { error: "body_too_large" });
+  const field = error.violations[0]?.field ?? "";
+  if (error.reason === "FIELD_INVALID" && ["headers", "method", "url"].includes(field)) {
+    return refusal(400, { error: "webhook_malformed", field });
+  }
+  const report = onError ?? ((failure) => console.error(`countersign: no verdict: ${failure.message}`));
+  report(error);
+  return refusal(503, { error: "verification_unavailable" }, ["retry-after", "1"]);
 }
 
 /** The error of a middleware that comes too late. */

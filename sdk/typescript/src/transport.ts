@@ -60,7 +60,9 @@ export function guarded(inner: Transport, deadlineMs = DEFAULT_DEADLINE_MS): Tra
 /** The server's address, checked, and what sends the token with every call. */
 export function endpoint(url: string, token?: string): { baseUrl: string; interceptors: Interceptor[] } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password) {
+  // A path stays: behind a proxy it may be a part of the address.
+  const more = parsed && parsed.username + parsed.password + parsed.search + parsed.hash;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || more) {
     throw invalid("url", "is not the URL of a server: give http://HOST:PORT or https://HOST:PORT");
   }
   const baseUrl = `${parsed.origin}${parsed.pathname}`.replace(/\/+$/, "");

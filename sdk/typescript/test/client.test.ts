@@ -274,7 +274,15 @@ test("a token goes over TLS or stays on this machine", async () => {
   for (const token of ["", "abc\n", "grün"]) {
     await failure(() => connect("https://localhost", { token }), "INVALID_ARGUMENT");
   }
-  for (const url of ["127.0.0.1:50051", "ftp://localhost", "/path", "", "unix:/tmp/x", "https://u:p@localhost"]) {
+  for (const url of [
+    "127.0.0.1:50051",
+    "ftp://localhost",
+    "/path",
+    "",
+    "unix:/tmp/x",
+    "https://u:p@localhost",
+    "https://localhost?a=1",
+  ]) {
     await failure(() => connect(url), "INVALID_ARGUMENT");
   }
 });
@@ -290,15 +298,17 @@ test("no text of a client shows its token or key, nor that of a proof what it pr
   }
 });
 
-test("without arguments the environment holds, and its token goes to its server alone", async () => {
+test("what is not given the environment has", async () => {
   const before = { ...process.env };
   try {
     process.env.COUNTERSIGN_SERVER = variable("TESTBED_TLS_SERVER");
     process.env.COUNTERSIGN_TOKEN = tokenIn("TESTBED_TOKEN_FILE");
     const ca = pem("TESTBED_CA");
     assert.ok((await connect(undefined, { ca }).sign("demo/chatwoot-identity", { id: "u" })).hash);
-    const elsewhere = connect(variable("TESTBED_TLS_SERVER"), { ca });
-    await failure(elsewhere.sign("demo/chatwoot-identity", { id: "u" }), "UNAUTHENTICATED");
+    const named = connect(variable("TESTBED_TLS_SERVER"), { ca });
+    assert.ok((await named.sign("demo/chatwoot-identity", { id: "u" })).hash);
+    const reader = connect(undefined, { ca, token: tokenIn("TESTBED_READER_TOKEN_FILE") });
+    await failure(reader.sign("demo/chatwoot-identity", { id: "u" }), "PERMISSION_DENIED");
     process.env.COUNTERSIGN_SERVER = "http://10.0.0.1";
     await failure(() => connect(), "INVALID_ARGUMENT");
   } finally {

@@ -211,6 +211,12 @@ for (const [framework, app] of Object.entries(apps)) {
       }
     });
 
+    test("what no vendor sends is the sender's fault and no outage", async () => {
+      const reply = await post(`${url}/stripe?${"a".repeat(8192)}`, stripeDelivery("{}"), "{}");
+      assert.deepEqual([reply.status, reply.text], [400, '{"error":"webhook_malformed","field":"url"}']);
+      assert.deepEqual([reply.headers["retry-after"], errors], [undefined, []]);
+    });
+
     test("a vendor's handshake is answered, signed or not, and never handed on", async () => {
       const question = Buffer.from('{"type":"url_verification","challenge":"c-42","token":"t"}');
       const slack = await post(`${url}/slack`, await signed(slackSecret, question), question);

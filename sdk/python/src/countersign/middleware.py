@@ -73,7 +73,13 @@ def refusal(verdict: WebhookVerdict) -> Reply | None:
     return _json(401, error="webhook_refused", reason=verdict.reason and verdict.reason.value)
 
 
-def unavailable(error: CountersignError) -> Reply:
+def no_verdict(error: CountersignError) -> Reply:
+    """What the sender did wrong is the sender's to know; all else is logged, and the sender is to come again."""
+    if error.reason == "BODY_TOO_LARGE":
+        return too_large()
+    field = error.violations[0].field if error.violations else ""
+    if error.reason == "FIELD_INVALID" and field in ("headers", "method", "url"):
+        return _json(400, error="webhook_malformed", field=field)
     _log.error("no verdict on a webhook: %s", error)
     reply = _json(503, error="verification_unavailable")
     return Reply(reply.status, [*reply.headers, ("retry-after", "1")], reply.body)

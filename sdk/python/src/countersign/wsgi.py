@@ -69,7 +69,7 @@ class WebhookMiddleware:
                 credential_headers=self._guard.credential_headers,
             )
         except CountersignError as error:
-            return middleware.unavailable(error)
+            return middleware.no_verdict(error)
         environ["countersign"] = verdict
         return middleware.refusal(verdict)
 

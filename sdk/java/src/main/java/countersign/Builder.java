@@ -147,7 +147,8 @@ public final class Builder {
         try {
             var url = URI.create(text);
             var scheme = String.valueOf(url.getScheme());
-            if (url.getHost() != null && url.getUserInfo() == null && scheme.matches("(?i)https?")) {
+            var more = url.getUserInfo() != null || url.getRawQuery() != null || url.getRawFragment() != null;
+            if (url.getHost() != null && !more && url.getRawPath().matches("/*") && scheme.matches("(?i)https?")) {
                 return url;
             }
         } catch (IllegalArgumentException | NullPointerException error) {

@@ -60,7 +60,16 @@ class SafetyTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"127.0.0.1:50051", "ftp://localhost", "/path", "", "unix:/tmp/x", "http://u:horse@localhost"})
+            strings = {
+                "127.0.0.1:50051",
+                "ftp://localhost",
+                "/path",
+                "",
+                "unix:/tmp/x",
+                "http://u:horse@localhost",
+                "http://localhost/horse",
+                "http://localhost?horse"
+            })
     void anAddressNeedsASchemeAndAHost(String server) {
         var error = failure(() -> Countersign.builder().server(server).build());
         assertTrue(error.getMessage().contains("http://HOST:PORT"), error.getMessage());

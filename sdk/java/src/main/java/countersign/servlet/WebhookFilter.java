@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -30,7 +31,8 @@ import java.util.function.Function;
  *
  * <p>The handler reads the body as if nobody had before, as bytes, text or form parameters (parts of a multipart body
  * alone are gone: parse {@link #body}), and asks {@link #verdict} what is proven. A refused delivery is answered 401,
- * one over the limit 413, one without a verdict 503 and logged, and a vendor's handshake as the vendor wants.
+ * one over the limit 413, one with a URL, method or headers that no vendor sends 400, one without a verdict 503 and
+ * logged, and a vendor's handshake as the vendor wants.
  */
 public final class WebhookFilter implements Filter {
     /** The most bytes of a body, unless set: what the service takes by default. */
@@ -38,6 +40,8 @@ public final class WebhookFilter implements Filter {
 
     private static final System.Logger LOG = System.getLogger(WebhookFilter.class.getName());
     private static final String PASSED = WebhookFilter.class.getName();
+    /** The fields of a question that are the sender's, beside the body. */
+    private static final Set<String> SENT = Set.of("headers", "method", "url");
 
     private final Countersign countersign;
     private final String secret;
@@ -115,14 +119,17 @@ public final class WebhookFilter implements Filter {
         }
         var body = http.getContentLengthLong() > limit ? null : read(http);
         if (body == null) {
-            refuse(answer, HttpServletResponse.SC_REQUEST_ENTITY_TOO_LARGE, "{\"error\":\"body_too_large\"}");
+            tooLarge(answer);
             return;
         }
-        var verdict = verdict(http, body);
-        if (verdict == null) {
-            answer.setHeader("Retry-After", "1");
-            refuse(answer, HttpServletResponse.SC_SERVICE_UNAVAILABLE, "{\"error\":\"verification_unavailable\"}");
-        } else if (verdict.handshake() != null) {
+        WebhookVerdict verdict;
+        try {
+            verdict = countersign.verifyWebhook(delivery(http, body));
+        } catch (CountersignException error) {
+            noVerdict(answer, error);
+            return;
+        }
+        if (verdict.handshake() != null) {
             var wanted = verdict.handshake();
             send(answer, wanted.status(), wanted.headers(), wanted.body());
         } else if (verdict.isVerified()) {
@@ -136,13 +143,19 @@ public final class WebhookFilter implements Filter {
         }
     }
 
-    /** The verdict, or null if there is none. */
-    private WebhookVerdict verdict(HttpServletRequest request, byte[] body) {
-        try {
-            return countersign.verifyWebhook(delivery(request, body));
-        } catch (CountersignException error) {
+    /** Tells the sender what it did wrong; all else is logged, and the sender is to come again. */
+    private void noVerdict(HttpServletResponse answer, CountersignException error) throws IOException {
+        var field =
+                error.violations().isEmpty() ? "" : error.violations().get(0).field();
+        if ("BODY_TOO_LARGE".equals(error.reason())) {
+            tooLarge(answer);
+        } else if ("FIELD_INVALID".equals(error.reason()) && SENT.contains(field)) {
+            var json = "{\"error\":\"webhook_malformed\",\"field\":\"" + field + "\"}";
+            refuse(answer, HttpServletResponse.SC_BAD_REQUEST, json);
+        } else {
             LOG.log(System.Logger.Level.WARNING, "no verdict on a delivery for {0}: {1}", secret, error.getMessage());
-            return null;
+            answer.setHeader("Retry-After", "1");
+            refuse(answer, HttpServletResponse.SC_SERVICE_UNAVAILABLE, "{\"error\":\"verification_unavailable\"}");
         }
     }
 
@@ -203,6 +216,10 @@ public final class WebhookFilter implements Filter {
             return passed;
         }
         throw new IllegalStateException("no WebhookFilter let this request through: map one to its path");
+    }
+
+    private static void tooLarge(HttpServletResponse response) throws IOException {
+        refuse(response, HttpServletResponse.SC_REQUEST_ENTITY_TOO_LARGE, "{\"error\":\"body_too_large\"}");
     }
 
     private static void refuse(HttpServletResponse response, int status, String json) throws IOException {

@@ -112,6 +112,7 @@ class WebhookFilterTest {
         add(app, "/github/*", new WebhookFilter(countersign, "demo/github-webhook"));
         add(app, "/outage/*", new WebhookFilter(nobody, "demo/stripe-webhook"));
         add(app, "/unknown/*", new WebhookFilter(countersign, "demo/unknown"));
+        add(app, "/long/*", stripeFilter.withUrl(request -> "https://a.example/" + "a".repeat(8192)));
         Filter parser = (request, response, chain) -> {
             request.getParameter("x");
             chain.doFilter(request, response);
@@ -247,6 +248,17 @@ class WebhookFilterTest {
     }
 
     @Test
+    void whatNoVendorSendsIsTheSendersFaultAndNoOutage() throws Exception {
+        LOGGED.clear();
+        var answer = post("/long/bytes", EVENT, stripeHeaders(EVENT));
+        assertEquals(400, answer.statusCode());
+        assertEquals("{\"error\":\"webhook_malformed\",\"field\":\"url\"}", text(answer));
+        assertTrue(answer.headers().firstValue("Retry-After").isEmpty());
+        assertEquals(List.of(), LOGGED);
+        assertEquals(0, HANDLED.get());
+    }
+
+    @Test
     void aHandshakeIsAnsweredAndNoEvent() throws Exception {
         var body = "{\"type\":\"url_verification\",\"challenge\":\"abc\"}";
         var signed = countersign
@@ -320,7 +332,8 @@ class WebhookFilterTest {
             web.start();
             var request =
                     "PUT /a%20b/bytes?c=%C3%A9 HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 2\r\n"
-                            + "X-Signature: 1\r\nX-Text: gr\u00c3\u00bcn\r\nx-signature: 2\r\nX-Broken: \u00ff\r\nCookie: c\r\n\r\n"
+                            + "X-Signature: 1\r\nX-Text: gr\u00c3\u00bcn\r\nx-signature: 2\r\nX-Broken: \u00ff\r\n"
+                            + "X-Half: 1\r\nx-half: \u00ff\r\nCookie: c\r\n\r\n"
                             + "\u00ff\u0000";
             try (var socket = new Socket("127.0.0.1", ((ServerConnector) web.getConnectors()[0]).getLocalPort())) {
                 socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
