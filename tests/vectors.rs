@@ -107,7 +107,7 @@ async fn assert_signs(service: &Service, scheme: &Scheme, vector: &Vector) {
         Rules::Webhook(rules) => {
             let (given, own) = headers(vector)
                 .into_iter()
-                .partition(|header| !is_own(rules, header));
+                .partition(|header| !rules.is_own_header(&header.name));
             (Input::Webhook(to_sign(rules, vector, given)), own)
         }
         Rules::IdentityHash(_) | Rules::IdentityToken(_) => {
@@ -171,12 +171,6 @@ fn claimed(rules: &WebhookRules, vector: &Vector, body: &[u8]) -> Claimed {
         Some(text) => text.claimed(delivery).unwrap(),
         None => Claimed::default(),
     }
-}
-
-/// Whether Sign writes the header, and is not given it.
-fn is_own(rules: &WebhookRules, header: &v1::Header) -> bool {
-    let own = rules.header_names();
-    own.iter().any(|own| own.eq_ignore_ascii_case(&header.name))
 }
 
 fn identity(vector: &Vector) -> Identity {

@@ -2,13 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, OpenOptions},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
 use clap::Args;
 use countersign_core::{SecretName, rotation::VersionState};
 use countersign_server::{
@@ -20,6 +18,7 @@ use countersign_server::{
 use crate::{
     args::Connection,
     exit::{Exit, usage},
+    input::PrivateFile,
     render,
     serve::SettingsArgs,
 };
@@ -28,8 +27,10 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign backup --out store-2026-11-21.backup
-The file is the whole store as of one moment, with its keys sealed as they are in the store: keep the key-encryption key
-apart from it. `countersign restore` is the way back; a server does not open it as it is.")]
+
+The file is the whole store as of one moment, with its keys sealed as they are in the store: keep
+the key-encryption key apart from it. `countersign restore` is the way back; a server does not open
+it as it is.")]
 pub(crate) struct BackupArgs {
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
@@ -39,36 +40,21 @@ pub(crate) struct BackupArgs {
 }
 
 pub(crate) async fn backup(args: BackupArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let path = &args.out;
-    let mut file = options
-        .open(path)
-        .with_context(|| format!("cannot make --out {}", path.display()))?;
-    match receive(&args.connection, &mut file).await {
-        Ok(bytes) => {
-            writeln!(out, "Wrote {bytes} bytes to {}.", path.display())?;
-            Ok(Exit::Ok)
-        }
-        Err(error) => {
-            // Half a copy is none.
-            let removed = fs::remove_file(path);
-            removed.with_context(|| format!("cannot remove {}", path.display()))?;
-            Err(error)
-        }
-    }
+    // Half a copy is none.
+    let mut file = PrivateFile::create(&args.out)?;
+    let bytes = receive(&args.connection, &mut file).await?;
+    file.keep()?;
+    writeln!(out, "Wrote {bytes} bytes to {}.", args.out.display())?;
+    Ok(Exit::Ok)
 }
 
-async fn receive(connection: &Connection, file: &mut fs::File) -> anyhow::Result<u64> {
+async fn receive(connection: &Connection, file: &mut impl Write) -> anyhow::Result<u64> {
     let mut copy = connection.connect().await?.create_backup().await?;
     let mut bytes = 0;
     while let Some(piece) = copy.next().await? {
         file.write_all(&piece)?;
         bytes += piece.len() as u64;
     }
-    file.sync_all()?;
     Ok(bytes)
 }
 
@@ -78,9 +64,11 @@ async fn receive(connection: &Connection, file: &mut fs::File) -> anyhow::Result
   countersign restore store.backup --config countersign.toml
   countersign restore store.backup --config countersign.toml \\
     --accept --keep acme/stripe:3
-Without --accept it says what it would do, changes nothing and exits with 1. The server must be stopped. A version that
-was in its grace is ended, because what replaced it was made before the copy; --keep leaves one live. If the store of the
-copy is still there and can be read, what it has ended since stays ended. It is kept aside under another name.")]
+
+Without --accept it says what it would do, changes nothing and exits with 1. The server must be
+stopped. A version that was in its grace is ended, because what replaced it was made before the
+copy; --keep leaves one live. If the store of the copy is still there and can be read, what it has
+ended since stays ended. It is kept aside under another name.")]
 pub(crate) struct RestoreArgs {
     /// The file that `countersign backup` wrote
     backup: PathBuf,
@@ -110,13 +98,14 @@ pub(crate) fn run(args: RestoreArgs, out: &mut dyn Write) -> anyhow::Result<Exit
     if !args.backup.is_file() {
         return Err(usage(format!("{} is not a file", args.backup.display())));
     }
+    let data_dir = config.data_dir.clone();
     let done = restore(RestoreOptions {
         store: store_of(config),
         copy: args.backup,
         keep: args.keep.into_iter().collect::<BTreeSet<_>>(),
         accept: args.accept,
     })?;
-    tell(&done, args.accept, out)?;
+    tell(&done, args.accept, &data_dir, out)?;
     Ok(match args.accept {
         true => Exit::Ok,
         false => Exit::NotVerified,
@@ -140,7 +129,12 @@ fn store_of(config: Config) -> StoreOptions {
     }
 }
 
-fn tell(done: &Restoration, accepted: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+fn tell(
+    done: &Restoration,
+    accepted: bool,
+    data_dir: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     writeln!(out, "{}", age(done))?;
     writeln!(out, "{}", present(done.present))?;
     let rows = done.versions.iter().map(|version| {
@@ -179,11 +173,12 @@ fn tell(done: &Restoration, accepted: bool, out: &mut dyn Write) -> anyhow::Resu
     if let Some(path) = &done.kept_aside {
         writeln!(out, "The store that was there is kept: {}", path.display())?;
     }
+    let folder = data_dir.display();
     match accepted {
-        true => writeln!(out, "Restored. The next start serves it.")?,
+        true => writeln!(out, "Restored into {folder}. The next start serves it.")?,
         false => writeln!(
             out,
-            "Nothing is changed yet. If this is what you want, repeat it with --accept."
+            "Nothing is changed in {folder} yet. If this is what you want, repeat it with --accept."
         )?,
     }
     Ok(())

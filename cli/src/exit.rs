@@ -109,6 +109,13 @@ impl Exit {
 
     fn of_call(error: &Error) -> Self {
         match error {
+            // Every error of the service itself has a reason: this is of the way to it.
+            Error::Call(call)
+                if call.reason().is_none()
+                    && matches!(call.code(), Code::Internal | Code::Unknown) =>
+            {
+                Self::Unavailable
+            }
             Error::Call(call) => Self::of_code(call.code()),
             Error::Connect { .. } => Self::Unavailable,
             Error::Endpoint
@@ -199,6 +206,9 @@ fn with_causes(error: &anyhow::Error) -> String {
 
 fn advice(error: &Error) -> Option<&'static str> {
     match error {
+        Error::Connect { detail, .. } if detail.contains("certificate") => Some(
+            "The authority of the server's certificate, if it is one of your own, is given by --ca.",
+        ),
         Error::Connect { .. } => Some(
             "To try things, start one with `countersign dev`; --server or COUNTERSIGN_SERVER says where it is.",
         ),

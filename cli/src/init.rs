@@ -23,8 +23,9 @@ use crate::{
   export COUNTERSIGN_TOKEN=$(cat admin.token)
   countersign token create acme/chat --grant verify:acme/*
 
-It works on the data directory itself, which no server may use meanwhile, and just once: while a token may write
-every token, there is no other first one. Whoever can run it could read the store anyway.")]
+It works on the data directory itself, which no server may use meanwhile, and just once: while a
+token may write every token, there is no other first one. Whoever can run it could read the store
+anyway.")]
 pub(crate) struct InitArgs {
     #[command(flatten)]
     settings: SettingsArgs,
@@ -51,13 +52,13 @@ pub(crate) async fn run(args: InitArgs, out: &mut dyn Write) -> anyhow::Result<E
     let file = args
         .out
         .as_deref()
-        .map(input::new_private_file)
+        .map(input::PrivateFile::create)
         .transpose()?;
     let token = countersign_server::init(config, name, expire_time).await?;
     match (file, args.out) {
         (Some(mut file), Some(path)) => {
             writeln!(file, "{}", token.expose_secret())?;
-            file.sync_all()?;
+            file.keep()?;
             writeln!(
                 out,
                 "The first token is in {}; it may do everything.",

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -151,18 +151,57 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
         .map_err(|_| usage(format!("{} is not UTF-8 text", path.display())))
 }
 
-/// Opens a file that nobody has made yet and nobody else can read, before there is something to write into it.
-pub(crate) fn new_private_file(path: &Path) -> anyhow::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).with_context(|| {
-        format!(
-            "cannot make {}; name a file that is not there yet",
-            path.display()
-        )
-    })
+/// A file that nobody else can read, made before there is something to write into it. It goes again unless it is kept.
+pub(crate) struct PrivateFile {
+    file: fs::File,
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl PrivateFile {
+    /// Makes a file that is not there yet.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).with_context(|| {
+            format!(
+                "cannot make {}; name a file that is not there yet",
+                path.display()
+            )
+        })?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            is_kept: false,
+        })
+    }
+
+    /// All is written, and stays through a power cut.
+    pub(crate) fn keep(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Write for PrivateFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            drop(fs::remove_file(&self.path));
+        }
+    }
 }
 
 /// The text without the one newline that editors and `echo` put at its end.

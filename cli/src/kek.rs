@@ -11,8 +11,8 @@ use crate::exit::Exit;
 #[derive(Args)]
 #[command(after_help = "Examples:
   countersign kek id /etc/countersign/kek
-The log of every start says the id of the key that the store is under (\"kek\"), so the two tell whether a backup of the
-key is the right one.")]
+The log of every start says the id of the key that the store is under (\"kek\"), so the two tell whether a backup of \
+the key is the right one.")]
 pub(crate) struct KekArgs {
     #[command(subcommand)]
     command: KekCommand,

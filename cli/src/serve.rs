@@ -19,9 +19,9 @@ use crate::exit::Exit;
   countersign config check --config countersign.toml
   countersign serve --config countersign.toml
   COUNTERSIGN_LISTEN=127.0.0.1:50052 countersign serve --config FILE
-SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once. SIGHUP has the files of TLS
+SIGTERM and Ctrl-C let calls in progress end first; a second one ends the program at once. SIGHUP has the files of TLS \
 read at once, which happens every two seconds anyhow.
-It exits with 64 if the configuration is wrong, with 65 if the store is damaged or does not belong to this release or
+It exits with 64 if the configuration is wrong, with 65 if the store is damaged or does not belong to this release or \
 key-encryption key, and with 69 if the port, the data directory or its disk cannot be had.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]

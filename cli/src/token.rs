@@ -32,8 +32,9 @@ use crate::{
   countersign token revoke acme/chat
 
 A grant is PERMISSIONS:NAMES. Permissions: sign, verify, explain, secrets.read, secrets.write,
-secrets.rotate, schemes.write, tokens.write, audit.read; * for all. Names: one name (acme/chat), all
-below a prefix (acme/*), or *. What no grant allows is denied, and nobody grants more than they have.")]
+secrets.rotate, schemes.write, tokens.write, audit.read; * for all. Names: one name (acme/chat),
+all below a prefix (acme/*), or *. What no grant allows is denied, and nobody grants more than they
+have.")]
 pub(crate) struct TokenArgs {
     #[command(subcommand)]
     command: TokenCommand,
@@ -83,7 +84,7 @@ async fn create(args: CreateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let file = args
         .out
         .as_deref()
-        .map(input::new_private_file)
+        .map(input::PrivateFile::create)
         .transpose()?;
     let request = v1::CreateTokenRequest {
         name: args.name,
@@ -98,7 +99,7 @@ async fn create(args: CreateArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut shown = created.bearer_token.as_str();
     if let Some(mut file) = file {
         writeln!(file, "{shown}")?;
-        file.sync_all()?;
+        file.keep()?;
         shown = "";
     }
     if args.connection.json {

@@ -25,7 +25,9 @@ pub enum Error {
         host: String,
     },
     /// The bearer token holds characters that a header cannot carry.
-    #[error("the token is not visible ASCII text: check the file or variable that it came from")]
+    #[error(
+        "the token is not visible ASCII text, without a line end: check the file or variable that it came from"
+    )]
     Token,
     /// A certificate was not accepted, or one was given for an `http://` endpoint.
     #[error(
@@ -178,7 +180,9 @@ impl CallError {
             Code::PermissionDenied => Some("use a token that may do this"),
             // Not "try again": a change may have happened all the same.
             Code::Unavailable => Some("check that the server runs and can be reached"),
-            Code::DeadlineExceeded => Some("allow a longer deadline"),
+            Code::DeadlineExceeded => {
+                Some("check that the server can be reached, or allow a longer deadline")
+            }
             Code::ResourceExhausted => Some("wait a moment and try again"),
             Code::Aborted => Some("somebody else changed it: read it again, then repeat"),
             Code::NotFound => Some("list what there is: secrets, their versions, or schemes"),

@@ -200,7 +200,7 @@ func bearer(token string, server *url.URL) (bearerToken, error) {
 	visible := func(r rune) bool { return r > ' ' && r <= '~' }
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return !visible(r) }) {
 		return bearerToken{}, unusable(
-			"the token is not visible ASCII text: check the file or variable that it came from")
+			"the token is not visible ASCII text, without a line end: check the file or variable that it came from")
 	}
 	return bearerToken{"Bearer " + token, secure}, nil
 }

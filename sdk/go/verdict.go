@@ -124,7 +124,11 @@ func (s *Signed) Proof() string { return s.Hash + s.Token }
 
 // Format prints no part of the proof, whatever the verb.
 func (s Signed) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "countersign.Signed(version %d, expires %v)", s.Version.Number, s.ExpireTime)
+	expires := ""
+	if !s.ExpireTime.IsZero() {
+		expires = fmt.Sprintf(", expires %v", s.ExpireTime)
+	}
+	fmt.Fprintf(f, "countersign.Signed(version %d%s)", s.Version.Number, expires)
 }
 
 // LogValue is the same for log/slog.

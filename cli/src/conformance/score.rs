@@ -28,6 +28,8 @@ struct Count {
     skipped: usize,
     /// Refusals that were right.
     refused: usize,
+    /// Of these, the ones with a reason.
+    told: usize,
     /// Of these, the ones with the right reason.
     reasons: usize,
 }
@@ -90,6 +92,7 @@ impl Score {
             right: right.into(),
             skipped: 0,
             refused: refused.into(),
+            told: (refused && reason.is_some()).into(),
             reasons: with_reason.into(),
         }
     }
@@ -117,18 +120,19 @@ impl Score {
             judged,
             right,
             skipped,
-            refused,
+            told,
             reasons,
+            ..
         } = self.total;
         let percent = percent(right, judged);
         writeln!(
             out,
             "{right} of {judged} right, {percent}; {skipped} skipped"
         )?;
-        let of_reasons = self::percent(reasons, refused);
+        let of_reasons = self::percent(reasons, told);
         writeln!(
             out,
-            "{reasons} of {refused} refusals for the right reason, {of_reasons}"
+            "{reasons} of {told} refusals with a reason for the right one, {of_reasons}"
         )?;
         Ok(())
     }
@@ -155,6 +159,7 @@ impl Count {
         self.right += other.right;
         self.skipped += other.skipped;
         self.refused += other.refused;
+        self.told += other.told;
         self.reasons += other.reasons;
     }
 
@@ -167,7 +172,7 @@ impl Count {
             name.to_owned(),
             self.right.to_string(),
             self.judged.to_string(),
-            percent(self.reasons, self.refused),
+            percent(self.reasons, self.told),
             self.skipped.to_string(),
         ]
     }
@@ -178,6 +183,7 @@ impl Count {
             "right": self.right,
             "skipped": self.skipped,
             "refused": self.refused,
+            "reasons": self.told,
             "right_reasons": self.reasons,
         })
     }

@@ -45,8 +45,7 @@ impl Vector {
         let rules = secret.webhook_rules().map_err(|_| misfit("no webhook"))?;
         let body = self.body()?;
         let (id, time) = self.claimed(rules, &body)?;
-        let names = rules.header_names();
-        let is_own = |name: &str| names.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let is_own = |name: &str| rules.is_own_header(name);
         let given = self.headers_that(|name| !is_own(name));
         let delivery = DeliveryToSign {
             id: id.as_deref().unwrap_or("unsigned"),

@@ -10,7 +10,7 @@ use super::{
     handshake::Handshake,
     jws::JwsRules,
     proven::{Proven, ProvenPart},
-    steps,
+    reader, steps,
 };
 use crate::{
     Reason, Timestamp,
@@ -328,6 +328,18 @@ impl WebhookRules {
             ProofRules::Text(rules) => rules.header_names(),
             ProofRules::Jws(rules) => vec![rules.header.clone()],
         }
+    }
+
+    /// Whether a header is the scheme's own: Sign writes it, or Verify looks for a signature in it.
+    #[must_use]
+    pub fn is_own_header(&self, name: &str) -> bool {
+        let is_numbered = |rules: &TextRules| match &rules.signature {
+            SignaturePlace::Numbered { header } => reader::numbered(header)
+                .any(|numbered| rules.branded(&numbered).eq_ignore_ascii_case(name)),
+            _ => false,
+        };
+        let mut own = self.header_names().into_iter();
+        own.any(|own| own.eq_ignore_ascii_case(name)) || self.text().is_some_and(is_numbered)
     }
 }
 

@@ -50,6 +50,10 @@ pub enum SignDeliveryError {
     /// The scheme writes into the body, which is no JSON object.
     #[error("a JSON object: the scheme writes into the body")]
     Body,
+    /// The caller gives a header that the scheme has for itself: sent beside the one that is written, it would be
+    /// ambiguous.
+    #[error("no header that Sign writes itself, such as that of the signature")]
+    OwnHeader,
     /// The scheme signs a header or field that the delivery lacks.
     #[error("a header or field that the scheme signs or reads is missing, such as Content-Type")]
     Incomplete,
@@ -75,6 +79,10 @@ impl WebhookRules {
         parameters: &BTreeMap<String, String>,
         unit: Option<TimestampUnit>,
     ) -> Result<SignedDelivery, SignDeliveryError> {
+        let mut given = delivery.headers.0.iter();
+        if given.any(|header| self.is_own_header(header.name)) {
+            return Err(SignDeliveryError::OwnHeader);
+        }
         match &self.proof {
             ProofRules::Text(rules) => rules.sign(key, delivery, parameters, unit),
             ProofRules::Jws(rules) => Ok(SignedDelivery {

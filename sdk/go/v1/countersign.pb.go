@@ -1072,7 +1072,8 @@ type WebhookToSign struct {
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	// The exact bytes that will be sent as the body.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
-	// Further headers of the delivery, for schemes that sign or read some, such as Content-Type.
+	// Further headers of the delivery, for schemes that sign or read some, such as Content-Type. Those that Sign writes
+	// itself, such as that of the signature, are refused.
 	Headers []*Header `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
 	// The HTTP method, for schemes that sign it. Unset: POST.
 	Method string `protobuf:"bytes,5,opt,name=method,proto3" json:"method,omitempty"`

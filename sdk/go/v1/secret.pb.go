@@ -160,8 +160,8 @@ const (
 	// A second delivery is denied with REASON_REPLAYED: at most once, so that a sender who tries again after your
 	// handler failed is denied too. Deliveries signed before this policy, the tolerance or the process took effect
 	// are denied; those of schemes without a signed timestamp are remembered for 24 hours. A call that is repeated
-	// with the same metadata countersign-call-id, because its answer was lost, is no second delivery; that id is
-	// yours to make, never one that came with the delivery.
+	// by the same caller with the same metadata countersign-call-id (8 bytes or more), because its answer was lost,
+	// is no second delivery; that id is yours to make, never one that came with the delivery.
 	ReplayPolicy_REPLAY_POLICY_DENY ReplayPolicy = 3
 )
 

@@ -105,7 +105,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   PERMISSION_DENIED: "use a token that may do this",
   // Not "try again": a change may have happened all the same.
   UNAVAILABLE: "check that the server runs and can be reached, with TLS if the address says https",
-  DEADLINE_EXCEEDED: "allow a longer deadline",
+  DEADLINE_EXCEEDED: "check that the server can be reached, or allow a longer deadline",
   RESOURCE_EXHAUSTED: "wait a moment and try again",
   ABORTED: "somebody else changed it: read it again, then repeat",
 };

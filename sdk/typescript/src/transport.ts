@@ -68,7 +68,10 @@ export function endpoint(url: string, token?: string): { baseUrl: string; interc
   const baseUrl = `${parsed.origin}${parsed.pathname}`.replace(/\/+$/, "");
   if (token === undefined) return { baseUrl, interceptors: [] };
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-    throw invalid("token", "is not visible ASCII text: check the file or variable that it came from");
+    throw invalid(
+      "token",
+      "is not visible ASCII text, without a line end: check the file or variable that it came from",
+    );
   }
   if (parsed.protocol !== "https:" && !/^(localhost|\[::1\]|127(\.\d+){3})$/.test(parsed.hostname)) {
     throw invalid("token", `is not sent over plain http to ${parsed.hostname}: use https, or a loopback address`);

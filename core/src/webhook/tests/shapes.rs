@@ -514,6 +514,26 @@ fn public_keys_verify_and_do_not_sign() {
 }
 
 #[test]
+fn a_header_of_the_schemes_own_is_not_taken_from_the_caller() {
+    let numbered = "signed_text = '{body}'\nencoding = 'hex-lower'\n\
+                    signature = { grammar = 'numbered', header = 'X-Sig-' }";
+    let timed = single(
+        "signed_text = '{timestamp}{body}'\ntimestamp = { header = 'X-At', unit = 'seconds' }",
+    );
+    for (rules, own, other) in [
+        (numbered, "X-SIG-1", "X-Sig-0"),
+        (numbered, "x-sig-16", "X-Sig-17"),
+        (&timed, "X-Sig", "X-Sig-1"),
+        (&timed, "x-at", "X-At-1"),
+    ] {
+        let refused = Case::of(rules).header(own, "1").sign(&key());
+        assert_eq!(refused, Err(SignDeliveryError::OwnHeader), "{own}");
+        let signed = Case::of(rules).header(other, "1").signed(&key());
+        assert!(signed.verdict(&key()).is_ok(), "{other}");
+    }
+}
+
+#[test]
 fn a_delivery_costs_few_checks_by_a_public_key() {
     let rules = "digest = 'ed25519'\nsigned_text = '{body}'\nencoding = 'base64'\n\
                  signature = { grammar = 'versions', header = 'X-Sig', key = 'v1a' }";

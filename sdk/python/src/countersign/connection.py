@@ -85,7 +85,7 @@ class Settings:
                 "is not sent over plain http to another machine: use https://, or a loopback address",
             )
             visible = isinstance(self.token, str) and re.fullmatch(r"[!-~]+", self.token) is not None
-            _check(visible, "token", "is not visible ASCII text: check where it came from")
+            _check(visible, "token", "is not visible ASCII text, without a line end: check where it came from")
         _check_pem(self.ca_certificate, b"CERTIFICATE", "ca_certificate", secure)
         _check_pem(self.client_certificate, b"CERTIFICATE", "client_certificate", secure)
         _check_pem(self.client_key, b"PRIVATE KEY", "client_key", secure)

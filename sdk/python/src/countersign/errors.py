@@ -12,7 +12,7 @@ _ADVICE = {
     grpc.StatusCode.PERMISSION_DENIED: "use a token that may do this",
     # Not "try again": a change may have happened all the same.
     grpc.StatusCode.UNAVAILABLE: "check that the server runs and can be reached",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "allow a longer deadline",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "check that the server can be reached, or allow a longer deadline",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "wait a moment and try again",
     grpc.StatusCode.ABORTED: "somebody else changed it: read it again, then repeat",
     grpc.StatusCode.NOT_FOUND: "list what there is: secrets, their versions, or schemes",
@@ -48,7 +48,8 @@ class CountersignError(Exception):
         self.violations = violations
 
     def __str__(self) -> str:
-        at_fault = "".join(f"; {it.field}: {it.description}" for it in self.violations)
+        untold = (it for it in self.violations if it.description not in self.message)
+        at_fault = "".join(f"; {it.field}: {it.description}" for it in untold)
         reason = f" [{self.reason}]" if self.reason else ""
         advice = f": {_ADVICE[self.code]}" if self.code in _ADVICE else ""
         return f"{self.message}{at_fault}{reason}{advice}"

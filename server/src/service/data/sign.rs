@@ -156,7 +156,7 @@ fn sign_failure(error: SignError, field: &'static str) -> Failure {
         SignError::Delivery(SignDeliveryError::PublicKeyOnly) => {
             Failure::new(ErrorReason::PublicKeyOnly)
         }
-        SignError::Delivery(SignDeliveryError::Incomplete) => {
+        SignError::Delivery(SignDeliveryError::Incomplete | SignDeliveryError::OwnHeader) => {
             Failure::field("webhook.headers", error.to_string())
         }
         SignError::Delivery(SignDeliveryError::Body) => Failure::field(field, error.to_string()),

@@ -654,7 +654,9 @@ class WebhookToSign(google.protobuf.message.Message):
 
     @property
     def headers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Header]:
-        """Further headers of the delivery, for schemes that sign or read some, such as Content-Type."""
+        """Further headers of the delivery, for schemes that sign or read some, such as Content-Type. Those that Sign writes
+        itself, such as that of the signature, are refused.
+        """
 
     def __init__(
         self,

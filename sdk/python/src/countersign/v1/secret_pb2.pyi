@@ -103,8 +103,8 @@ class _ReplayPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """A second delivery is denied with REASON_REPLAYED: at most once, so that a sender who tries again after your
     handler failed is denied too. Deliveries signed before this policy, the tolerance or the process took effect
     are denied; those of schemes without a signed timestamp are remembered for 24 hours. A call that is repeated
-    with the same metadata countersign-call-id, because its answer was lost, is no second delivery; that id is
-    yours to make, never one that came with the delivery.
+    by the same caller with the same metadata countersign-call-id (8 bytes or more), because its answer was lost,
+    is no second delivery; that id is yours to make, never one that came with the delivery.
     """
 
 class ReplayPolicy(_ReplayPolicy, metaclass=_ReplayPolicyEnumTypeWrapper):
@@ -120,8 +120,8 @@ REPLAY_POLICY_DENY: ReplayPolicy.ValueType  # 3
 """A second delivery is denied with REASON_REPLAYED: at most once, so that a sender who tries again after your
 handler failed is denied too. Deliveries signed before this policy, the tolerance or the process took effect
 are denied; those of schemes without a signed timestamp are remembered for 24 hours. A call that is repeated
-with the same metadata countersign-call-id, because its answer was lost, is no second delivery; that id is
-yours to make, never one that came with the delivery.
+by the same caller with the same metadata countersign-call-id (8 bytes or more), because its answer was lost,
+is no second delivery; that id is yours to make, never one that came with the delivery.
 """
 Global___ReplayPolicy: typing_extensions.TypeAlias = ReplayPolicy
 

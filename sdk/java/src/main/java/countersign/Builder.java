@@ -139,7 +139,8 @@ public final class Builder {
         }
         if (token.isEmpty() || !token.chars().allMatch(c -> c > ' ' && c < 0x7f)) {
             throw CountersignException.invalid(
-                    "token", "is not visible ASCII text: check the file or variable that it came from");
+                    "token",
+                    "is not visible ASCII text, without a line end: check the file or variable that it came from");
         }
     }
 

@@ -5,6 +5,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
+import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -69,15 +70,13 @@ public final class CountersignException extends RuntimeException {
                 .flatMap(bad -> bad.getFieldViolationsList().stream())
                 .map(violation -> new Violation(violation.getField(), violation.getDescription()))
                 .toList();
-        var text =
-                new StringBuilder(Optional.ofNullable(status.getDescription()).orElse(""));
+        var text = new StringBuilder(words(status));
         for (var violation : violations) {
             if (text.indexOf(violation.description) < 0) {
                 text.append("; ").append(violation.field).append(": ").append(violation.description);
             }
         }
         text.append(" [").append(reason == null ? status.getCode() : reason).append("]");
-        // What the transport says stands in the cause: "connection refused", "certificate unknown".
         return new CountersignException(
                 status.getCode(),
                 reason,
@@ -86,13 +85,26 @@ public final class CountersignException extends RuntimeException {
                 status.getCause());
     }
 
+    /** The description, and what the transport says, which stands in the cause: "connection refused", "unable to find …". */
+    private static String words(Status status) {
+        var description = Optional.ofNullable(status.getDescription()).orElse("");
+        var cause = status.getCause();
+        while (cause != null && cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        var said = cause == null ? null : cause.getMessage();
+        // The lines after the first one are gRPC's own affair.
+        var first = description.lines().findFirst().orElse("");
+        return said == null || description.contains(said) ? first : first + ": " + said;
+    }
+
     private static String advice(Code code) {
         return switch (code) {
             case UNAUTHENTICATED -> ": give a valid token";
             case PERMISSION_DENIED -> ": use a token that may do this";
             // Not "try again": a change may have happened all the same.
             case UNAVAILABLE -> ": check that the server runs and can be reached";
-            case DEADLINE_EXCEEDED -> ": allow a longer deadline";
+            case DEADLINE_EXCEEDED -> ": check that the server can be reached, or allow a longer deadline";
             case RESOURCE_EXHAUSTED -> ": wait a moment and try again";
             default -> "";
         };

@@ -81,7 +81,9 @@ class SafetyTest {
     void aTokenIsVisibleAscii(String token) {
         var error = failure(() ->
                 Countersign.builder().server("http://localhost").token(token).build());
-        assertTrue(error.getMessage().startsWith("the token is not visible ASCII text"), error.getMessage());
+        assertTrue(
+                error.getMessage().startsWith("the token is not visible ASCII text, without a line end"),
+                error.getMessage());
     }
 
     @Test

@@ -216,7 +216,8 @@ export type WebhookToSign = Message<"countersign.v1.WebhookToSign"> & {
   body: Uint8Array;
 
   /**
-   * Further headers of the delivery, for schemes that sign or read some, such as Content-Type.
+   * Further headers of the delivery, for schemes that sign or read some, such as Content-Type. Those that Sign writes
+   * itself, such as that of the signature, are refused.
    *
    * @generated from field: repeated countersign.v1.Header headers = 4;
    */
