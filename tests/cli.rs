@@ -184,6 +184,26 @@ async fn a_refused_repetition_is_told_as_what_it_is() {
     assert!(!said.contains("may have happened"), "{said}");
 }
 
+/// An empty file where a token should be would be in the way of the next try.
+#[tokio::test]
+async fn what_was_not_made_leaves_no_file_behind() {
+    let (site, running, _) = with_secret().await;
+    let out = site.path("out").display().to_string();
+    let create = format!("token create a/b --grant none:* --out {out}");
+    assert_eq!(run(&site, &url(&running), &create).status.code(), Some(64));
+    let nobody = "http://127.0.0.1:1";
+    let backup = format!("backup --out {out}");
+    assert_eq!(run(&site, nobody, &backup).status.code(), Some(69));
+    running.kill();
+    let mut init = command();
+    init.args(["init", "--out", &out, "--config"]);
+    init.arg(site.path("countersign.toml"));
+    let (output, _) = finish(&mut init, PATIENCE);
+    let said = stderr(&output);
+    assert!(said.contains("the first one only"), "{said}");
+    assert!(!site.path("out").exists());
+}
+
 #[tokio::test]
 async fn headers_can_come_from_standard_input_and_the_body_from_the_command_line() {
     let (site, running, _) = with_secret().await;
