@@ -193,7 +193,7 @@ async fn a06_the_first_token_is_made_once_and_not_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn a07_the_last_token_that_may_write_every_token_stays() {
+async fn a07_the_last_token_that_may_do_everything_stays() {
     let guarded = Guarded::start().await;
     let refused = guarded.revoke(&guarded.admin, "admin").await.unwrap_err();
     assert_eq!(
@@ -206,6 +206,12 @@ async fn a07_the_last_token_that_may_write_every_token_stays() {
         .token("reader", &[Permission::SecretsRead], "*")
         .await;
     let refused = guarded.revoke(&guarded.admin, "admin").await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    // Nor one that may write tokens and could grant nothing else.
+    let clerk = guarded
+        .token("clerk", &[Permission::TokensWrite], "*")
+        .await;
+    let refused = guarded.revoke(&clerk, "admin").await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     let other = guarded.token("ops/ada", Permission::ALL, "*").await;
     let ended = guarded.revoke(&other, "admin").await.unwrap();
@@ -328,6 +334,8 @@ async fn bad_tokens_are_refused_field_by_field() {
     };
     for (field, request) in [
         ("name", with(&|r| r.name = "Acme".to_owned())),
+        ("name", with(&|r| r.name = "unauthenticated".to_owned())),
+        ("name", with(&|r| r.name = "731962a8e037a59f".to_owned())),
         ("grants", with(&|r| r.grants.clear())),
         (
             "grants",

@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use base64::{
@@ -12,7 +12,9 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
 };
 use countersign_core::access::Permission;
-use countersign_proto::v1::{VerifyRequest, VerifyResponse, verify_request::Proof};
+use countersign_proto::v1::{
+    self, CreateTokenRequest, VerifyRequest, VerifyResponse, verify_request::Proof,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -27,7 +29,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tonic::Code;
+use tonic::{Code, Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::{ErrorDetail, StatusExt};
 
 const VERIFY: &str = "CountersignService/Verify";
@@ -326,6 +329,19 @@ async fn what_does_not_fit_is_refused_and_never_repeated() {
     }
 }
 
+/// A field has two names, that of the proto and that of JSON; a key of an object has one.
+#[tokio::test]
+async fn a_field_stands_there_once_whatever_it_is_called() {
+    let (service, hash) = Service::with_hash().await;
+    let webhook = "CountersignService/VerifyWebhook";
+    let text = r#"{"secret":"acme/chat","body_text":"a","bodyText":"b"}"#;
+    let answer = send(service.address, "POST", webhook, &[JSON], text.to_owned()).await;
+    assert_eq!(answer.refusal().2, "MESSAGE_MALFORMED");
+    let claimed = json!({"id": "user-42", "attributes": {"max_age": 1, "maxAge": 2}});
+    let question = json!({"secret": "acme/chat", "claimed": claimed, "hash": hash});
+    assert_eq!(post(service.address, VERIFY, &question).await.status, 200);
+}
+
 /// Two bytes of JSON become an object of hundreds in memory.
 #[tokio::test]
 async fn a_message_of_many_small_things_costs_no_more_than_a_large_one() {
@@ -398,6 +414,58 @@ async fn who_asks_is_looked_at_before_the_body_is_read() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(answer.contains("UNAUTHENTICATED"));
     assert!(took < Duration::from_secs(3), "{took:?}");
+    // And whether they may do with any name what they are about to do.
+    let token = guarded
+        .token("acme/reader", &[Permission::AuditRead], "acme/*")
+        .await;
+    let shows = format!("authorization: Bearer {token}\r\n");
+    let (answer, took) = head_alone(guarded.server.local_addr(), &shows).await;
+    assert!(answer.contains("PERMISSION_DENIED"), "{answer}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+/// A call is begun with a token, the token is revoked or expires, and then the rest of the call comes.
+#[tokio::test]
+async fn a05_a_body_that_comes_after_the_end_of_its_token_comes_too_late() {
+    let guarded = Guarded::start().await;
+    let grants = vec![v1::Grant {
+        permissions: vec![v1::Permission::TokensWrite.into()],
+        pattern: "*".to_owned(),
+    }];
+    let request = |name: &str, life: Option<Duration>| CreateTokenRequest {
+        name: name.to_owned(),
+        grants: grants.clone(),
+        expire_time: life.map(|life| (SystemTime::now() + life).into()),
+        ..Default::default()
+    };
+    let body = json!({"name": "thief", "grants": [{"permissions": ["PERMISSION_TOKENS_WRITE"], "pattern": "*"}]});
+    let body = body.to_string();
+    for (name, life) in [("revoked", None), ("expired", Some(Duration::from_secs(1)))] {
+        let mut tokens = guarded.tokens(&guarded.admin);
+        let made = tokens.create_token(request(name, life)).await.unwrap();
+        let token = made.into_inner().bearer_token;
+        let mut stream = TcpStream::connect(guarded.server.local_addr())
+            .await
+            .unwrap();
+        let (begin, rest) = body.split_at(5);
+        let head = format!(
+            "POST /countersign.v1.TokenService/CreateToken HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{begin}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        match life {
+            None => drop(guarded.revoke(&guarded.admin, name).await.unwrap()),
+            Some(life) => tokio::time::sleep(life).await,
+        }
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401"), "{name}: {answer}");
+        let thief = guarded.revoke(&guarded.admin, "thief").await.unwrap_err();
+        assert_eq!(thief.code(), Code::NotFound);
+    }
 }
 
 /// Who is refused before the body is read still sees the answer, and may ask again on the same connection.
@@ -452,6 +520,32 @@ async fn what_nobody_shows_a_credential_for_is_small_and_short() {
     let _ = stream.read_to_string(&mut answer).await;
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
     assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+/// A watch of health is a stream without an end.
+#[tokio::test]
+async fn t19_who_watches_health_holds_a_place_for_as_long() {
+    let guarded = Guarded::with(|config| {
+        config.limits.max_concurrent_requests_per_caller = 2;
+    })
+    .await;
+    let mut health = HealthClient::new(guarded.channel.clone());
+    let watch = async |health: &mut HealthClient<Channel>| {
+        let watch = health.watch(HealthCheckRequest::default()).await?;
+        let mut watch = watch.into_inner();
+        watch.message().await?;
+        Ok::<_, Status>(watch)
+    };
+    let first = watch(&mut health).await.unwrap();
+    let _second = watch(&mut health).await.unwrap();
+    let refused = watch(&mut health).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    drop(first);
+    let begin = Instant::now();
+    while watch(&mut health).await.is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

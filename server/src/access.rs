@@ -7,9 +7,11 @@ use countersign_core::access::Permission;
 
 use crate::{
     callers::Principal,
+    clock::Clock,
     failure::{ErrorReason, Failure},
+    gate::RequestId,
     recorder::Call,
-    store::Recorded,
+    store::Caller,
 };
 
 /// Who may call an rpc.
@@ -69,30 +71,50 @@ pub(crate) fn access_of(path: &str) -> Option<Access> {
 pub(crate) struct Admitted {
     pub principal: Arc<Principal>,
     access: Access,
+    clock: Clock,
     /// What its record will say, if it leaves one.
     call: Option<Arc<Call>>,
 }
 
 impl Admitted {
-    pub(crate) fn new(principal: Arc<Principal>, access: Access, call: Option<Arc<Call>>) -> Self {
-        Self {
+    /// A call of a caller that is known, which has some grant of what the call needs.
+    ///
+    /// # Errors
+    /// It has none, whatever name its body, which is not there yet, will say.
+    pub(crate) fn new(
+        principal: Arc<Principal>,
+        access: Access,
+        clock: Clock,
+        call: Option<Arc<Call>>,
+    ) -> Result<Self, Failure> {
+        let admitted = Self {
             principal,
             access,
+            clock,
             call,
+        };
+        admitted.authorize_any().map(|()| admitted)
+    }
+
+    /// Who makes a change, for the store.
+    pub(crate) fn caller(&self, rpc_id: &RequestId) -> Caller {
+        let recorded = self.call.as_ref().map(|call| call.recorded.clone());
+        Caller {
+            principal: self.principal.name.to_string(),
+            rpc_id: rpc_id.to_string(),
+            recorded: recorded.unwrap_or_default(),
+            revoked: self.principal.revoked.clone(),
         }
     }
 
-    /// Whether the call has its record.
-    pub(crate) fn recorded(&self) -> Recorded {
-        self.call
-            .as_ref()
-            .map_or_else(Recorded::default, |call| call.recorded.clone())
-    }
-
-    /// The call that passed the gate; one that did not may do nothing.
+    /// The call that passed the gate; one that did not may do nothing. The credential is looked at again: the body may
+    /// have come long after it was shown.
     pub(crate) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Failure> {
-        let admitted = request.extensions().get::<Self>();
-        admitted.cloned().ok_or_else(denied)
+        let admitted = request.extensions().get::<Self>().ok_or_else(denied)?;
+        match admitted.principal.is_valid(admitted.clock.now()) {
+            true => Ok(admitted.clone()),
+            false => Err(Failure::new(ErrorReason::Unauthenticated)),
+        }
     }
 
     /// Whether the call may do with this name what it is about to do.
@@ -177,11 +199,12 @@ mod tests {
             permissions: vec![permission],
             pattern: Pattern::parse(pattern).unwrap(),
         }]);
-        Admitted::new(
-            Arc::new(Principal::new("test".into(), grants, None)),
+        Admitted {
+            principal: Arc::new(Principal::new("test".into(), grants, None, None)),
             access,
-            None,
-        )
+            clock: Clock::System,
+            call: None,
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::{
     budget::Budget,
     config::Limits,
     listener::PeerSans,
-    store::{Credential, TokenRecord},
+    recorder::{UNAUTHENTICATED, VARIOUS},
+    store::{Credential, Revoked, TokenRecord},
 };
 
 /// The text of a bearer token: this, the id, `_`, and 32 random bytes in base64url.
@@ -27,15 +28,29 @@ pub(crate) struct Principal {
     pub name: Arc<str>,
     pub grants: Grants,
     pub budget: Option<Budget>,
+    pub revoked: Revoked,
+    expire_time: Option<Timestamp>,
 }
 
 impl Principal {
-    pub(crate) fn new(name: Arc<str>, grants: Grants, budget: Option<Budget>) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        grants: Grants,
+        budget: Option<Budget>,
+        expire_time: Option<Timestamp>,
+    ) -> Self {
         Self {
             name,
             grants,
             budget,
+            revoked: Revoked::default(),
+            expire_time,
         }
+    }
+
+    /// Whether its credential holds still.
+    pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
+        !self.revoked.is_set() && self.expire_time.is_none_or(|end| now < end)
     }
 
     /// Whether this is everybody who was asked for nothing.
@@ -81,6 +96,12 @@ pub(crate) fn new_id() -> Result<String, getrandom::Error> {
     Ok(hex::encode(id))
 }
 
+/// Whether a token of this name would be taken for another one's id, or in the audit for one of those who have none.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    let is_id = name.len() == ID_CHARS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id || ["anonymous", "init", "operator", UNAUTHENTICATED, VARIOUS].contains(&name)
+}
+
 fn digest(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
@@ -105,25 +126,23 @@ struct Index {
 
 struct Bearer {
     digest: [u8; 32],
-    valid: Valid,
+    principal: Arc<Principal>,
 }
 
 struct Certificate {
     id: String,
-    valid: Valid,
-}
-
-struct Valid {
-    expire_time: Option<Timestamp>,
     principal: Arc<Principal>,
 }
 
-impl Valid {
-    fn at(&self, now: Timestamp) -> Result<Arc<Principal>, Unauthenticated> {
-        match self.expire_time {
-            Some(end) if end <= now => Err(Unauthenticated),
-            _ => Ok(self.principal.clone()),
-        }
+impl Index {
+    /// The callers that a token stands for.
+    fn principals_of<'i>(&'i self, id: &'i str) -> impl Iterator<Item = &'i Principal> {
+        let bearer = self.bearers.get(id).map(|bearer| &*bearer.principal);
+        let certificates = self.certificates.values();
+        let certificates = certificates.filter(move |certificate| certificate.id == id);
+        bearer
+            .into_iter()
+            .chain(certificates.map(|certificate| &*certificate.principal))
     }
 }
 
@@ -139,7 +158,7 @@ impl Callers {
 
     /// Everybody is `anonymous`, who may do everything.
     pub(crate) fn open(limits: &Limits) -> Self {
-        let anonymous = Principal::new("anonymous".into(), Grants::everything(), None);
+        let anonymous = Principal::new("anonymous".into(), Grants::everything(), None, None);
         Self {
             anonymous: Some(Arc::new(anonymous)),
             ..Self::closed(limits)
@@ -155,9 +174,9 @@ impl Callers {
         self.index.store(Arc::new(index));
     }
 
-    /// Puts the new state of a token in the place of the old one.
+    /// Puts the new state of a token in the place of the old one, also for the calls that it has brought already.
     pub(crate) fn publish(&self, record: &TokenRecord) {
-        self.index.rcu(|index| {
+        let before = self.index.rcu(|index| {
             let mut index = Index::clone(index);
             index.bearers.remove(&record.id);
             index
@@ -166,6 +185,11 @@ impl Callers {
             self.insert(&mut index, record);
             index
         });
+        if record.revoke_time.is_some() {
+            before
+                .principals_of(&record.id)
+                .for_each(|principal| principal.revoked.set());
+        }
     }
 
     fn insert(&self, index: &mut Index, record: &TokenRecord) {
@@ -174,16 +198,17 @@ impl Callers {
         }
         let name = record.name.as_str().into();
         let budget = Budget::of_caller(&self.limits);
-        let principal = Principal::new(name, record.grants.clone(), Some(budget));
-        let valid = Valid {
-            expire_time: record.expire_time,
-            principal: Arc::new(principal),
-        };
+        let principal = Arc::new(Principal::new(
+            name,
+            record.grants.clone(),
+            Some(budget),
+            record.expire_time,
+        ));
         match &record.credential {
             Credential::Bearer(digest) => {
                 let bearer = Bearer {
                     digest: *digest,
-                    valid,
+                    principal,
                 };
                 index.bearers.insert(record.id.clone(), Arc::new(bearer));
             }
@@ -191,7 +216,7 @@ impl Callers {
             Credential::Certificate(san) => {
                 let certificate = Certificate {
                     id: record.id.clone(),
-                    valid,
+                    principal,
                 };
                 index
                     .certificates
@@ -211,14 +236,18 @@ impl Callers {
             return Ok(anonymous.clone());
         }
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        match (values.next(), values.next(), sans) {
-            (Some(value), None, _) => self.bearer(value.as_bytes(), now),
-            (None, _, Some(sans)) => self.certificate(sans, now),
-            _ => Err(Unauthenticated),
+        let shown = match (values.next(), values.next(), sans) {
+            (Some(value), None, _) => self.bearer(value.as_bytes())?,
+            (None, _, Some(sans)) => self.certificate(sans)?,
+            _ => return Err(Unauthenticated),
+        };
+        match shown.is_valid(now) {
+            true => Ok(shown),
+            false => Err(Unauthenticated),
         }
     }
 
-    fn bearer(&self, value: &[u8], now: Timestamp) -> Result<Arc<Principal>, Unauthenticated> {
+    fn bearer(&self, value: &[u8]) -> Result<Arc<Principal>, Unauthenticated> {
         let (scheme, text) = value.split_at_checked(7).ok_or(Unauthenticated)?;
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
             return Err(Unauthenticated);
@@ -230,21 +259,17 @@ impl Callers {
         let expected = bearer.map_or(&[0; 32], |bearer| &bearer.digest);
         let holds = bool::from(expected.ct_eq(&shown));
         match bearer {
-            Some(bearer) if holds => bearer.valid.at(now),
+            Some(bearer) if holds => Ok(bearer.principal.clone()),
             _ => Err(Unauthenticated),
         }
     }
 
     /// Two names that stand for two callers stand for none.
-    fn certificate(
-        &self,
-        PeerSans(sans): &PeerSans,
-        now: Timestamp,
-    ) -> Result<Arc<Principal>, Unauthenticated> {
+    fn certificate(&self, PeerSans(sans): &PeerSans) -> Result<Arc<Principal>, Unauthenticated> {
         let index = self.index.load();
         let mut known = sans.iter().filter_map(|san| index.certificates.get(san));
         match (known.next(), known.next()) {
-            (Some(certificate), None) => certificate.valid.at(now),
+            (Some(certificate), None) => Ok(certificate.principal.clone()),
             _ => Err(Unauthenticated),
         }
     }

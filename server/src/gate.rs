@@ -18,6 +18,7 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::BodyExt;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
@@ -200,7 +201,17 @@ where
                     });
                     task.await.unwrap_or_else(|_| answer(internal()))
                 }
-                _ => rules.logged(&mut inner, request, access, None).await,
+                _ => {
+                    let own = is_own(&request);
+                    let mut place = None;
+                    let logged = rules.logged(&mut inner, request, access, None, &mut place);
+                    let response = logged.await;
+                    match own {
+                        true => response,
+                        // What nobody had to show a credential for may be a stream without an end.
+                        false => response.map(|body| held(body, place)),
+                    }
+                }
             };
             response.headers_mut().insert(REQUEST_ID, id.0);
             Ok(response)
@@ -222,7 +233,9 @@ impl Rules {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let (path, call) = (request.uri().path().to_owned(), Arc::new(Call::default()));
-        let response = self.logged(&mut handler, request, Some(access), Some(&call));
+        // Held until the record is written: what waits for the store is no more than what may be in progress.
+        let mut place = None;
+        let response = self.logged(&mut handler, request, Some(access), Some(&call), &mut place);
         let response = response.await;
         let method = path.rsplit('/').next().unwrap_or_default();
         let outcome = outcome(response.headers());
@@ -238,6 +251,7 @@ impl Rules {
         request: Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
+        place: &mut Option<Ticket<Holder>>,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -246,7 +260,7 @@ impl Rules {
             request.uri().clone(),
             RequestId::of_extensions(request.extensions()),
         );
-        let answered = self.answer(handler, request, access, call).await;
+        let answered = self.answer(handler, request, access, call, place).await;
         let response = answered.unwrap_or_else(answer);
         log_failure(&id, uri.path(), response.headers());
         response
@@ -259,18 +273,18 @@ impl Rules {
         mut request: Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
+        place: &mut Option<Ticket<Holder>>,
     ) -> Result<Response<Body>, Failure>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let own = request.uri().path().starts_with(OWN_SERVICES);
-        let _place = match own {
-            true => self.admit(&mut request, access, call)?,
-            false => self
-                .open_in_progress
-                .admit(Holder::host(request.extensions()))
-                .ok_or_else(overloaded)?,
-        };
+        let own = is_own(&request);
+        if own {
+            self.admit(&mut request, access, call, place)?;
+        } else {
+            let host = Holder::host(request.extensions());
+            *place = Some(self.open_in_progress.admit(host).ok_or_else(overloaded)?);
+        }
         let mut deadline = self.deadline(request.headers());
         if !own {
             deadline = deadline.min(OPEN_DEADLINE);
@@ -291,16 +305,18 @@ impl Rules {
         }
     }
 
-    /// Lets a call in, or says why not.
+    /// Lets a call in and gives it a place, or says why not.
     fn admit(
         &self,
         request: &mut Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
-    ) -> Result<Ticket<Holder>, Failure> {
+        place: &mut Option<Ticket<Holder>>,
+    ) -> Result<(), Failure> {
         let sans = request.extensions().get::<PeerSans>();
-        let now = self.clock.now();
-        let principal = self.callers.authenticate(request.headers(), sans, now);
+        let principal = self
+            .callers
+            .authenticate(request.headers(), sans, self.clock.now());
         let principal = principal.map_err(|_| Failure::new(ErrorReason::Unauthenticated))?;
         if let Some(call) = call {
             call.is_by(&principal.name);
@@ -310,9 +326,10 @@ impl Rules {
             budget.take_call()?;
         }
         let holder = Holder::of(&principal, request.extensions());
-        let admitted = Admitted::new(principal, access, call.cloned());
+        *place = Some(self.in_progress.admit(holder).ok_or_else(overloaded)?);
+        let admitted = Admitted::new(principal, access, self.clock.clone(), call.cloned())?;
         request.extensions_mut().insert(admitted);
-        self.in_progress.admit(holder).ok_or_else(overloaded)
+        Ok(())
     }
 
     /// The caller's deadline within ours.
@@ -323,6 +340,18 @@ impl Rules {
             .unwrap_or(self.default_deadline)
             .min(self.max_deadline)
     }
+}
+
+fn is_own(request: &Request<Body>) -> bool {
+    request.uri().path().starts_with(OWN_SERVICES)
+}
+
+/// The body with the place of its call, which it gives back when it is gone.
+fn held(body: Body, place: Option<Ticket<Holder>>) -> Body {
+    Body::new(body.map_frame(move |frame| {
+        let _ = &place;
+        frame
+    }))
 }
 
 fn overloaded() -> Failure {

@@ -21,13 +21,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     failure::{ErrorReason, Failure},
     gate::RequestId,
-    store::{Caller, ChangeError, Noted, Recorded, Store},
+    store::{Caller, ChangeError, Noted, Recorded, Revoked, Store},
 };
 
 /// What the audit calls a caller that showed no credential that is valid.
-const UNAUTHENTICATED: &str = "unauthenticated";
+pub(crate) const UNAUTHENTICATED: &str = "unauthenticated";
 /// Who and what a record is of that stands for several calls.
-const VARIOUS: &str = "various";
+pub(crate) const VARIOUS: &str = "various";
 /// How often a full queue is tried again, and after what time.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -69,6 +69,8 @@ impl Call {
             principal: principal.to_owned(),
             rpc_id: id.to_string(),
             recorded: self.recorded.clone(),
+            // What became of a call is on record whoever its caller is by now.
+            revoked: Revoked::default(),
         }
     }
 }
@@ -164,6 +166,7 @@ impl Recorder {
                 principal: principal.to_owned(),
                 rpc_id: "-".to_owned(),
                 recorded: Recorded::default(),
+                revoked: Revoked::default(),
             };
             let noted = Noted {
                 method: VARIOUS.to_owned(),

@@ -42,6 +42,15 @@ pub(crate) enum Identity<'a> {
     Signed(&'a Tag),
 }
 
+/// Whose delivery it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    /// The namespace of the secret.
+    pub namespace: &'a str,
+    /// The secret's number in the store.
+    pub secret: i64,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
     secret: i64,
@@ -52,6 +61,8 @@ struct Key {
 struct Seen {
     /// Fingerprint of the body.
     body: u64,
+    /// Fingerprint of the namespace.
+    namespace: u64,
     /// The minute in which it may be forgotten.
     end: i64,
     /// The call that brought it first.
@@ -68,6 +79,8 @@ pub(crate) struct Call(Option<u64>);
 #[derive(Default)]
 struct Shard {
     seen: HashMap<Key, Seen>,
+    /// How many of them each namespace has.
+    of_namespace: HashMap<u64, usize>,
     /// Each delivery once, by the minute in which it may be forgotten unless it was seen again.
     by_end: BTreeMap<i64, Vec<Key>>,
 }
@@ -101,17 +114,18 @@ impl ReplayRecord {
     /// brought it first is answered alike when it is repeated.
     pub(crate) fn note(
         &self,
-        secret: i64,
+        owner: Owner<'_>,
         delivery: Identity<'_>,
         call: Call,
         retention: Duration,
         now: Timestamp,
     ) -> Sighting {
-        let (key, body) = self.key(secret, delivery);
+        let (key, body) = self.key(owner.secret, delivery);
+        let namespace = self.hasher.hash_one(owner.namespace);
         let mut shard = self.shard(&key);
         shard.forget(now);
         let end = minute(now.plus(retention)) + 1;
-        let is_full = shard.seen.len() >= self.shard_capacity;
+        let is_full = shard.is_full_for(namespace, self.shard_capacity);
         match shard.seen.get_mut(&key) {
             Some(seen) => {
                 // The sender tried again with a later timestamp, and that delivery can be replayed for longer.
@@ -125,7 +139,14 @@ impl ReplayRecord {
             }
             None if is_full => Sighting::Full,
             None => {
-                shard.seen.insert(key, Seen { body, end, call });
+                let seen = Seen {
+                    body,
+                    namespace,
+                    end,
+                    call,
+                };
+                shard.seen.insert(key, seen);
+                *shard.of_namespace.entry(namespace).or_default() += 1;
                 shard.by_end.entry(end).or_default().push(key);
                 Sighting::First
             }
@@ -135,14 +156,20 @@ impl ReplayRecord {
 
 impl ReplayRecord {
     /// What [`ReplayRecord::note`] would say of a delivery that no call brought before, without noting it.
-    pub(crate) fn look(&self, secret: i64, delivery: Identity<'_>, now: Timestamp) -> Sighting {
-        let (key, body) = self.key(secret, delivery);
+    pub(crate) fn look(
+        &self,
+        owner: Owner<'_>,
+        delivery: Identity<'_>,
+        now: Timestamp,
+    ) -> Sighting {
+        let (key, body) = self.key(owner.secret, delivery);
+        let namespace = self.hasher.hash_one(owner.namespace);
         let mut shard = self.shard(&key);
         shard.forget(now);
         match shard.seen.get(&key) {
             Some(seen) if seen.body == body => Sighting::Duplicate,
             Some(_) => Sighting::Conflict,
-            None if shard.seen.len() >= self.shard_capacity => Sighting::Full,
+            None if shard.is_full_for(namespace, self.shard_capacity) => Sighting::Full,
             None => Sighting::First,
         }
     }
@@ -166,6 +193,24 @@ impl ReplayRecord {
 }
 
 impl Shard {
+    /// Whether there is no place for another delivery of a namespace. The last quarter is kept for those that have less
+    /// than a quarter, so that no namespace can take every place.
+    fn is_full_for(&self, namespace: u64, capacity: usize) -> bool {
+        let (taken, quarter) = (self.seen.len(), capacity / 4);
+        let has = || self.of_namespace.get(&namespace).copied().unwrap_or(0);
+        taken >= capacity || (taken >= capacity - quarter && has() >= quarter)
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(seen) = self.seen.remove(key) else {
+            return;
+        };
+        match self.of_namespace.get_mut(&seen.namespace) {
+            Some(has) if *has > 1 => *has -= 1,
+            _ => drop(self.of_namespace.remove(&seen.namespace)),
+        }
+    }
+
     /// Drops what may be forgotten by now, and looks again later at what was seen again.
     fn forget(&mut self, now: Timestamp) {
         let now = minute(now);
@@ -177,9 +222,7 @@ impl Shard {
                     Some(seen) if seen.end > now => {
                         self.by_end.entry(seen.end).or_default().push(key);
                     }
-                    _ => {
-                        self.seen.remove(&key);
-                    }
+                    _ => self.remove(&key),
                 }
             }
         }
@@ -206,12 +249,16 @@ mod tests {
     use super::*;
 
     const RETENTION: Duration = Duration::from_secs(600);
+    const OWNER: Owner<'_> = Owner {
+        namespace: "acme",
+        secret: 1,
+    };
 
     fn note(record: &ReplayRecord, id: &str, body: &[u8], now: i64) -> Sighting {
         let now = Timestamp::from_unix_secs(now);
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let call = Call(Some(CALLS.fetch_add(1, Ordering::Relaxed)));
-        record.note(1, Identity::Id { id, body }, call, RETENTION, now)
+        record.note(OWNER, Identity::Id { id, body }, call, RETENTION, now)
     }
 
     #[test]
@@ -231,7 +278,7 @@ mod tests {
         let now = Timestamp::from_unix_secs(0);
         let note = |call, body: &[u8]| {
             let delivery = Identity::Id { id: "a", body };
-            record.note(1, delivery, Call(call), RETENTION, now)
+            record.note(OWNER, delivery, Call(call), RETENTION, now)
         };
         assert_eq!(note(Some(1), b"1"), Sighting::First);
         assert_eq!(note(Some(1), b"1"), Sighting::First);
@@ -287,12 +334,37 @@ mod tests {
     }
 
     #[test]
+    fn w29_one_namespace_cannot_take_every_place() {
+        let record = ReplayRecord::new(8000);
+        let note = |namespace, id: usize, now| {
+            let owner = Owner {
+                namespace,
+                secret: 1,
+            };
+            let (id, now) = (id.to_string(), Timestamp::from_unix_secs(now));
+            let delivery = Identity::Id { id: &id, body: b"" };
+            record.note(owner, delivery, Call(None), RETENTION, now)
+        };
+        let first = (0..10_000)
+            .filter(|id| note("evil", *id, 0) == Sighting::First)
+            .count();
+        assert!((5000..7000).contains(&first), "{first}");
+        for id in 10_000..11_000 {
+            assert_eq!(note("acme", id, 0), Sighting::First);
+        }
+        // What is forgotten makes room again.
+        assert_eq!(note("evil", 20_000, 0), Sighting::Full);
+        assert_eq!(note("evil", 20_000, 2000), Sighting::First);
+    }
+
+    #[test]
     fn secrets_do_not_share_their_records() {
         let record = ReplayRecord::new(1000);
         let tag = Key::new(Zeroizing::new(vec![1; 32])).tag(&[b"text"]);
         let now = Timestamp::from_unix_secs(0);
         for secret in [1, 2] {
-            let seen = record.note(secret, Identity::Signed(&tag), Call(None), RETENTION, now);
+            let owner = Owner { secret, ..OWNER };
+            let seen = record.note(owner, Identity::Signed(&tag), Call(None), RETENTION, now);
             assert_eq!(seen, Sighting::First);
         }
     }

@@ -39,8 +39,8 @@ use crate::{
     ring::KeyRing,
     service::{Aside, Audit, Backups, ControlPlane, DataPlane, KeyPolicy, Schemes, Shared, Tokens},
     store::{
-        Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, SecretRecord,
-        Store, StoreOptions,
+        Caller, ChangeError, Credential, NewToken, OpenError, Published, Recorded, Revoked,
+        SecretRecord, Store, StoreOptions,
     },
     web::{MaxBytes, WebLayer},
 };
@@ -256,6 +256,7 @@ pub async fn init(
         principal: "init".to_owned(),
         rpc_id: "init".to_owned(),
         recorded: Recorded::default(),
+        revoked: Revoked::default(),
     };
     let made = opened.store.create_token(caller, new).await;
     let closed = tokio::task::spawn_blocking(move || opened.store.close()).await;

@@ -46,7 +46,7 @@ use countersign_core::{
     explain::KeyText,
     rotation::Ending,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 pub use self::{
@@ -55,8 +55,8 @@ pub use self::{
     open::StoreOptions,
     records::{
         AuditRow, Caller, Credential, NewKey, NewScheme, NewSecret, NewToken, Noted, Outcome,
-        Published, Recorded, RequestId, Rotate, SchemeRecord, SecretRecord, Settings, TokenRecord,
-        UseTimes, VersionRecord,
+        Published, Recorded, RequestId, Revoked, Rotate, SchemeRecord, SecretRecord, Settings,
+        TokenRecord, UseTimes, VersionRecord,
     },
     restore::{
         Fate, Present, Restoration, RestoreError, RestoreOptions, RestoredToken, RestoredVersion,
@@ -70,11 +70,16 @@ use self::{
 };
 use crate::seal::{Domain, KekId, Seal};
 
+/// As much of the work that may wait is in the queue at a time.
+const MINOR_AT_A_TIME: usize = 16;
+
 /// A handle of an open store; clones are handles of the same store. When the last one is dropped the writer finishes
 /// what is queued and releases the data directory; [`Store::close`] waits for that.
 #[derive(Clone)]
 pub struct Store {
     queue: SyncSender<Message>,
+    /// The turns of what may wait.
+    minor: Arc<Semaphore>,
     seal: Arc<Seal>,
     degraded: bool,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -107,6 +112,7 @@ impl Store {
         publish: impl FnMut(Published) + Send + 'static,
     ) -> Result<Opened, OpenError> {
         let (queue, work) = sync_channel(options.queue.max(1));
+        let minor = MINOR_AT_A_TIME.min(options.queue / 2).max(1);
         let degraded = options.degraded;
         let Loaded { writer, found } = open::open(options, Box::new(publish))?;
         let seal = writer.seal();
@@ -116,6 +122,7 @@ impl Store {
             .map_err(|_| OpenError::System)?;
         let store = Self {
             queue,
+            minor: Arc::new(Semaphore::new(minor)),
             seal,
             degraded,
             thread: Arc::new(Mutex::new(Some(thread))),
@@ -356,7 +363,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, ChangeError> {
-        self.submit(|writer| writer.upkeep(|rows| Ok(writer::Done::RollBack(rows.tokens()?))))
+        self.submit_minor(|writer| writer.upkeep(|rows| Ok(writer::Done::RollBack(rows.tokens()?))))
             .await
     }
 
@@ -382,7 +389,7 @@ impl Store {
     /// [`ChangeError::NotFound`], [`ChangeError::Deleted`], [`ChangeError::Corrupt`] if its rows contradict
     /// themselves, or the store's own.
     pub async fn key_texts(&self, name: SecretName) -> Result<Vec<KeyText>, ChangeError> {
-        self.submit(move |writer| {
+        self.submit_minor(move |writer| {
             writer.upkeep(|rows| {
                 let record = rows.bare_record(rows.id(&name)?)?;
                 Ok(writer::Done::RollBack(rows.key_texts(&record)?))
@@ -468,8 +475,10 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn note(&self, caller: Caller, noted: Noted) -> Result<(), ChangeError> {
-        self.submit(move |writer| writer.change(|change| audit::note(change, &caller, &noted)))
-            .await
+        self.submit_minor(move |writer| {
+            writer.change(|change| audit::note(change, &caller, &noted))
+        })
+        .await
     }
 
     /// The audit's records after a number, oldest first, of one subject if one is named.
@@ -482,7 +491,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<AuditRow>, ChangeError> {
-        self.submit(move |writer| {
+        self.submit_minor(move |writer| {
             writer.read(|connection| audit::rows(connection, subject.as_deref(), after, limit))
         })
         .await
@@ -522,6 +531,21 @@ impl Store {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }
+    }
+
+    /// The same for work that may wait, of which the queue has only so much at a time: however many calls are to be
+    /// recorded or lists to be read, a change has but that before it.
+    async fn submit_minor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Result<T, ChangeError> {
+        let turn = self.minor.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| ChangeError::Unavailable)?;
+        self.submit(move |writer| {
+            let _turn = turn;
+            work(writer)
+        })
+        .await
     }
 
     /// Queues work for the writer and waits for its answer.

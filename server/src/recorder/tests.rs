@@ -120,11 +120,7 @@ async fn handle(
 ) -> Result<Response<Body>, Infallible> {
     let admitted = request.extensions().get::<Admitted>().unwrap();
     admitted.authorize("acme/chat").unwrap();
-    let caller = Caller {
-        principal: admitted.principal.name.to_string(),
-        rpc_id: "rpc".to_owned(),
-        recorded: admitted.recorded(),
-    };
+    let caller = admitted.caller(request.extensions().get::<RequestId>().unwrap());
     match deed {
         Deed::Answers => {}
         Deed::Fails => {

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use self::wire::{finding_to_wire, to_wire};
 use super::{
     Shared,
-    secrets::{caller, change_failure},
+    secrets::{admitted, change_failure},
 };
 use crate::{
     access::Admitted,
@@ -65,7 +65,7 @@ impl SchemeService for Schemes {
         &self,
         request: Request<CreateSchemeRequest>,
     ) -> Result<Response<CreateSchemeResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let created = self
             .0
             .create_scheme(&admitted, caller, request.into_inner());
@@ -77,7 +77,7 @@ impl SchemeService for Schemes {
         &self,
         request: Request<DeleteSchemeRequest>,
     ) -> Result<Response<DeleteSchemeResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         admitted.authorize(&request.get_ref().id)?;
         let deleted = self.0.delete_scheme(caller, request.into_inner().id);
         deleted.await?;

@@ -21,13 +21,7 @@ use tonic::{Request, Response, Status};
 pub(super) use self::wire::change_failure;
 use self::wire::entry_to_wire;
 use super::{Shared, settings};
-use crate::{
-    access::Admitted,
-    convert,
-    failure::Failure,
-    gate::RequestId,
-    store::{Caller, Recorded},
-};
+use crate::{access::Admitted, convert, failure::Failure, gate::RequestId, store::Caller};
 
 /// `SecretService`.
 pub(crate) struct ControlPlane(pub Arc<Shared>);
@@ -38,8 +32,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<CreateSecretRequest>,
     ) -> Result<Response<CreateSecretResponse>, Status> {
-        let admitted = Admitted::of(&request)?;
-        let caller = caller(&request);
+        let (admitted, caller) = admitted(&request)?;
         let response = self
             .0
             .create(&admitted, caller, request.into_inner())
@@ -71,8 +64,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<UpdateSecretRequest>,
     ) -> Result<Response<UpdateSecretResponse>, Status> {
-        let admitted = Admitted::of(&request)?;
-        let caller = caller(&request);
+        let (admitted, caller) = admitted(&request)?;
         let updated = self.0.update(&admitted, caller, request.into_inner());
         let secret = updated.await?;
         Ok(Response::new(UpdateSecretResponse {
@@ -84,7 +76,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<DeleteSecretRequest>,
     ) -> Result<Response<DeleteSecretResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let request = request.into_inner();
         let name = authorized(&admitted, &request.name)?;
         let deleted = self.0.store.delete(caller, name.clone(), request.force);
@@ -97,8 +89,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<RotateSecretRequest>,
     ) -> Result<Response<RotateSecretResponse>, Status> {
-        let admitted = Admitted::of(&request)?;
-        let caller = caller(&request);
+        let (admitted, caller) = admitted(&request)?;
         let response = self
             .0
             .rotate(&admitted, caller, request.into_inner())
@@ -110,7 +101,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<ActivateVersionRequest>,
     ) -> Result<Response<ActivateVersionResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let request = request.into_inner();
         let name = authorized(&admitted, &request.name)?;
         let number = version_number(request.version)?;
@@ -125,7 +116,7 @@ impl SecretService for ControlPlane {
         &self,
         request: Request<RevokeVersionRequest>,
     ) -> Result<Response<RevokeVersionResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let request = request.into_inner();
         let name = authorized(&admitted, &request.name)?;
         let number = version_number(request.version)?;
@@ -140,16 +131,11 @@ impl SecretService for ControlPlane {
     }
 }
 
-pub(super) fn caller<T>(request: &Request<T>) -> Caller {
-    let (principal, recorded) = match Admitted::of(request) {
-        Ok(admitted) => (admitted.principal.name.to_string(), admitted.recorded()),
-        Err(_) => ("unauthenticated".to_owned(), Recorded::default()),
-    };
-    Caller {
-        principal,
-        rpc_id: RequestId::of(request).to_string(),
-        recorded,
-    }
+/// A call that passed the gate, and who makes it.
+pub(super) fn admitted<T>(request: &Request<T>) -> Result<(Admitted, Caller), Failure> {
+    let admitted = Admitted::of(request)?;
+    let caller = admitted.caller(&RequestId::of(request));
+    Ok((admitted, caller))
 }
 
 /// The name of a request, for a call that may do with it what it is about to do.

@@ -16,11 +16,11 @@ use tonic::{Request, Response, Status};
 use super::{
     Shared,
     page::{self, PageToken},
-    secrets::{authorized, caller, change_failure},
+    secrets::{admitted, authorized, change_failure},
 };
 use crate::{
     access::{Admitted, denied},
-    callers::{NewBearer, new_id},
+    callers::{NewBearer, is_reserved, new_id},
     convert,
     failure::{ErrorReason, Failure},
     store::{Caller, Credential, NewToken, TokenRecord},
@@ -38,7 +38,7 @@ impl TokenService for Tokens {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let created = self.0.create_token(&admitted, caller, request.into_inner());
         Ok(Response::new(created.await?))
     }
@@ -56,7 +56,7 @@ impl TokenService for Tokens {
         &self,
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
-        let (admitted, caller) = (Admitted::of(&request)?, caller(&request));
+        let (admitted, caller) = admitted(&request)?;
         let revoked = self
             .0
             .revoke_token(&admitted, caller, request.into_inner().name);
@@ -74,6 +74,12 @@ impl Shared {
         request: CreateTokenRequest,
     ) -> Result<CreateTokenResponse, Failure> {
         let name = authorized(admitted, &request.name)?;
+        if is_reserved(name.as_str()) {
+            return Err(Failure::field(
+                "name",
+                "not what the audit or an id calls somebody else",
+            ));
+        }
         let grants = grants_from_wire(&request.grants)?;
         if !admitted.principal.grants.contain(&grants) {
             return Err(denied());

@@ -67,6 +67,10 @@ impl Change<'_> {
         version: Option<u32>,
         detail: &str,
     ) -> Result<(), Fault> {
+        // A change whose body came after the revocation, or waited behind it.
+        if caller.revoked.is_set() {
+            return Err(ChangeError::CallerRevoked.into());
+        }
         self.append(
             caller,
             Record {

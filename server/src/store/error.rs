@@ -123,12 +123,15 @@ pub enum ChangeError {
     /// There are as many valid tokens as there may be.
     #[error("there are too many tokens")]
     TooManyTokens,
-    /// Nobody could make a token any more.
-    #[error("it is the last token that may write every token")]
+    /// Nobody could grant every permission any more.
+    #[error("it is the last token that may do everything")]
     LastAdmin,
-    /// A token that may write every token exists, so this is not the first.
-    #[error("there is a token that may write every token")]
+    /// A token that may do everything exists, so this is not the first.
+    #[error("there is a token that may do everything")]
     AdminExists,
+    /// The caller's own token was revoked before its change was made.
+    #[error("the caller's credential has been revoked")]
+    CallerRevoked,
     /// There are as many secrets as there may be.
     #[error("there are too many secrets")]
     TooManySecrets,

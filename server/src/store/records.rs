@@ -12,7 +12,7 @@ use std::{
 
 use countersign_core::{
     SecretName, Timestamp,
-    access::{Grants, Permission},
+    access::Grants,
     audit::Record,
     key_policy::KeyWarning,
     policy::{Mode, ReplayPolicy, TimestampUnit},
@@ -182,10 +182,10 @@ impl TokenRecord {
         self.revoke_time.is_none() && self.expire_time.is_none_or(|end| now < end)
     }
 
-    /// Whether its bearer may write every token, and so restore every other permission.
+    /// Whether its bearer may do everything, and so grant every permission to whoever needs it.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.grants.allow_all(Permission::TokensWrite)
+        self.grants.contain(&Grants::everything())
     }
 }
 
@@ -251,6 +251,23 @@ pub struct Caller {
     pub rpc_id: String,
     /// Whether the call has its record.
     pub recorded: Recorded,
+    /// Whether the credential that it came with has ended since.
+    pub revoked: Revoked,
+}
+
+/// Whether a credential was revoked, which is set once the revocation is committed. Calls that it brought before look
+/// at it again, since their bodies may come late.
+#[derive(Clone, Debug, Default)]
+pub struct Revoked(Arc<AtomicBool>);
+
+impl Revoked {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Caller {
@@ -260,6 +277,7 @@ impl Caller {
             principal: "operator".to_owned(),
             rpc_id: rpc_id.to_owned(),
             recorded: Recorded::default(),
+            revoked: Revoked::default(),
         }
     }
 }

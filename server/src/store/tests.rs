@@ -171,6 +171,7 @@ fn caller_named(principal: &str) -> Caller {
         principal: principal.to_owned(),
         rpc_id: "rpc-1".to_owned(),
         recorded: Recorded::default(),
+        revoked: Revoked::default(),
     }
 }
 

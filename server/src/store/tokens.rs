@@ -202,9 +202,11 @@ impl Rows<'_> {
 
     /// A token by its id, or the newest of a name: only that one may be valid.
     pub(super) fn find_token(&self, text: &str) -> Result<TokenRecord, Fault> {
-        let is_meant = |token: &TokenRecord| token.id == text || token.name.as_str() == text;
-        let newest = self.tokens()?.into_iter().rev().find(is_meant);
-        newest.ok_or(ChangeError::TokenNotFound.into())
+        let mut tokens = self.tokens()?;
+        let of_id = tokens.iter().position(|token| token.id == text);
+        let of_name = || tokens.iter().rposition(|it| it.name.as_str() == text);
+        let found = of_id.or_else(of_name).ok_or(ChangeError::TokenNotFound)?;
+        Ok(tokens.swap_remove(found))
     }
 }
 

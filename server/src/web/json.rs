@@ -5,8 +5,8 @@ use std::{collections::HashSet, fmt, sync::LazyLock};
 use prost::{Message as _, bytes::Bytes};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
 use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
 use tonic::Status;
@@ -62,7 +62,9 @@ impl Method {
         if elements(json) > MAX_ELEMENTS {
             return Err(Failure::new(ErrorReason::MessageTooLarge).into());
         }
-        serde_json::from_slice::<Unambiguous>(json).map_err(|error| unfit(&error))?;
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let names = Unambiguous(Some(self.0.input())).deserialize(&mut reader);
+        names.map_err(|error| unfit(&error))?;
         let mut reader = serde_json::Deserializer::from_slice(json);
         let message = DynamicMessage::deserialize(self.0.input(), &mut reader);
         let message = message.and_then(|message| reader.end().map(|()| message));
@@ -105,60 +107,85 @@ fn unfit(error: &serde_json::Error) -> Status {
     Failure::with_message(ErrorReason::MessageMalformed, message).into()
 }
 
-/// JSON in which no object names a member twice: whoever looked at the other one saw another message.
-struct Unambiguous;
+/// JSON in which no object names a member twice: whoever looked at the other one saw another message. A field of a message
+/// has two names, that of the proto and that of JSON; where there is no message, each name is its own.
+struct Unambiguous(Option<MessageDescriptor>);
 
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        reader.deserialize_any(Self)
+impl Unambiguous {
+    /// The name of a member that is the same for each of its names, and what the member has to be.
+    fn member(&self, name: String) -> (String, Self) {
+        let message = self.0.as_ref();
+        let field = message.and_then(|message| {
+            let by_json = message.get_field_by_json_name(&name);
+            by_json.or_else(|| message.get_field_by_name(&name))
+        });
+        match field {
+            None => (name, Self(None)),
+            Some(field) => {
+                let kind = field.kind();
+                let inner = kind.as_message().filter(|_| !field.is_map());
+                // The well-known types have forms of their own.
+                let own = inner.filter(|it| it.parent_file().package_name() != "google.protobuf");
+                (field.json_name().to_owned(), Self(own.cloned()))
+            }
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Unambiguous {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Unambiguous {
-    type Value = Self;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Self(self.0.clone()))?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
+            let (name, member) = self.member(name);
             if !names.insert(name) {
                 return Err(A::Error::custom("a member is there twice"));
             }
-            members.next_value::<Self>()?;
+            members.next_value_seed(member)?;
         }
-        Ok(self)
+        Ok(())
     }
 }
 

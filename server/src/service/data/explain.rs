@@ -24,7 +24,6 @@ use crate::{
     failure::{ErrorReason, Failure},
     ring::Entry,
     service::secrets::change_failure,
-    store::Caller,
 };
 
 /// The most other secrets of a namespace whose keys are tried.
@@ -43,11 +42,7 @@ pub(super) async fn explain(
     let entry = question.entry(&by, shared)?;
     let permit = shared.explains.admit(entry.record.id, shared.clock.now())?;
     let shared = Arc::clone(shared);
-    let caller = Caller {
-        principal: by.admitted.principal.name.to_string(),
-        rpc_id: by.rpc_id.to_string(),
-        recorded: by.admitted.recorded(),
-    };
+    let caller = by.admitted.caller(&by.rpc_id);
     let running = tokio::spawn(async move {
         let _permit = permit;
         let name = entry.secret.name.clone();

@@ -17,7 +17,7 @@ use crate::{
     convert,
     failure::{ErrorReason, Failure},
     gate::RequestId,
-    replay::{Call, Identity, Sighting, TIMELESS_RETENTION},
+    replay::{Call, Identity, Owner, Sighting, TIMELESS_RETENTION},
     ring::Entry,
 };
 
@@ -141,10 +141,13 @@ impl Shared {
         };
         let lifetime = entry.secret.delivery_lifetime();
         let retention = lifetime.unwrap_or(TIMELESS_RETENTION);
-        let secret = entry.record.id;
+        let owner = Owner {
+            namespace: entry.secret.name.namespace(),
+            secret: entry.record.id,
+        };
         let sighting = match call {
-            Some(call) => self.replay.note(secret, identity, call, retention, now),
-            None => self.replay.look(secret, identity, now),
+            Some(call) => self.replay.note(owner, identity, call, retention, now),
+            None => self.replay.look(owner, identity, now),
         };
         match sighting {
             Sighting::First => Replay::First,

@@ -117,6 +117,7 @@ pub(in crate::service) fn change_failure(error: ChangeError) -> Failure {
         ChangeError::TokenNotFound => ErrorReason::TokenNotFound,
         ChangeError::TooManyTokens => ErrorReason::TooManyTokens,
         ChangeError::LastAdmin => ErrorReason::LastAdmin,
+        ChangeError::CallerRevoked => ErrorReason::Unauthenticated,
         ChangeError::TooManySecrets => ErrorReason::TooManySecrets,
         ChangeError::Busy => ErrorReason::Overloaded,
         ChangeError::DiskFull => ErrorReason::StorageFull,

@@ -42,13 +42,16 @@ async fn bench() -> Bench {
 
 /// The record of a read.
 async fn read(bench: &Bench, subject: &str) {
-    let noted = Noted {
+    bench.store.note(caller(), noted(subject)).await.unwrap();
+}
+
+fn noted(subject: &str) -> Noted {
+    Noted {
         method: "GetSecret".to_owned(),
         subject: subject.to_owned(),
         detail: String::new(),
         outcome: "OK".to_owned(),
-    };
-    bench.store.note(caller(), noted).await.unwrap();
+    }
 }
 
 async fn check(bench: &Bench, anchor: Option<Head>) -> (Head, Option<Finding>) {
@@ -337,6 +340,25 @@ async fn the_audit_of_an_earlier_schema_is_chained_as_it_is() {
     bench.sql("DELETE FROM audit WHERE n = 3").await;
     let (_, finding) = check(&bench.reopened(), None).await;
     assert_eq!(finding, Some(Finding::Missing(3)));
+}
+
+/// However many calls are to be recorded, a change has but a few of them before it; and none goes without its record.
+#[tokio::test]
+async fn changes_do_not_wait_behind_all_that_is_to_be_recorded() {
+    let bench = Bench::new();
+    let notes = (0..300).map(|_| {
+        let (store, noted) = (bench.store.clone(), noted("acme/a"));
+        tokio::spawn(async move { store.note(caller(), noted).await })
+    });
+    let notes: Vec<_> = notes.collect();
+    tokio::task::yield_now().await;
+    bench.create("acme/a", key("k")).await.unwrap();
+    let before = notes.iter().filter(|note| note.is_finished()).count();
+    assert!(before < 100, "{before}");
+    for note in notes {
+        note.await.unwrap().unwrap();
+    }
+    assert_eq!(bench.store.change_number().await, Ok(301));
 }
 
 /// A check of a long chain reads a page, lets the others in, and reads the next.
