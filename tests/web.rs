@@ -334,7 +334,8 @@ async fn what_does_not_fit_is_refused_and_never_repeated() {
 async fn a_field_stands_there_once_whatever_it_is_called() {
     let (service, hash) = Service::with_hash().await;
     let rotate = "SecretService/RotateSecret";
-    let text = r#"{"name":"acme/chat","requestId":"12345678","expectedVersion":7,"expected_version":1}"#;
+    let text =
+        r#"{"name":"acme/chat","requestId":"12345678","expectedVersion":7,"expected_version":1}"#;
     let answer = send(service.address, "POST", rotate, &[JSON], text.to_owned()).await;
     assert_eq!(answer.refusal().2, "MESSAGE_MALFORMED");
     let claimed = json!({"id": "user-42", "attributes": {"max_age": 1, "maxAge": 2}});

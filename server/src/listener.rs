@@ -42,10 +42,10 @@ use crate::{
 use connection::{Connections, Terms};
 use reload::Reloading;
 
-/// Handshakes in progress, over all peers.
-const MAX_HANDSHAKES: usize = 256;
-/// Handshakes in progress with one peer: a quarter of all, so that one peer cannot take every place.
-const MAX_HANDSHAKES_PER_PEER: usize = MAX_HANDSHAKES / 4;
+/// Handshakes in progress, over all peers. One that has just begun has some ten kilobytes.
+const MAX_HANDSHAKES: usize = 1024;
+/// Handshakes in progress with one peer, so that a few peers cannot take every place.
+const MAX_HANDSHAKES_PER_PEER: usize = MAX_HANDSHAKES / 16;
 /// How long to wait after an error of `accept`, which mostly means that there are no descriptors left.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

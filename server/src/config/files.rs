@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use secrecy::{ExposeSecretMut, SecretBox, SecretString};
+use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::ConfigError;
@@ -28,9 +28,18 @@ pub(super) fn read_key_file(path: &Path) -> Result<SecretBox<[u8; 32]>, ConfigEr
 pub(super) fn read_key_text(text: Zeroizing<String>) -> Result<SecretBox<[u8; 32]>, ConfigError> {
     let mut key = SecretBox::new(Box::new([0; 32]));
     match hex::decode_to_slice(text.trim_ascii(), key.expose_secret_mut()) {
+        Ok(()) if is_one_byte(key.expose_secret()) => Err(wrong(
+            "is one byte over and over, which is no key",
+            MAKE_KEY,
+        )),
         Ok(()) => Ok(key),
         Err(_) => Err(wrong("is not a key of 64 hex characters", MAKE_KEY)),
     }
+}
+
+/// What somebody writes who only wants it to start.
+fn is_one_byte(key: &[u8; 32]) -> bool {
+    key.iter().all(|byte| byte == &key[0])
 }
 
 /// Reads a key-encryption key from standard input, past the buffer that the process keeps for it.

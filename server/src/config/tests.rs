@@ -283,10 +283,11 @@ fn a_missing_file_says_how_to_make_one() {
 }
 
 #[test]
-fn a_key_of_the_wrong_length_is_refused_and_not_shown() {
+fn a_key_of_the_wrong_length_or_of_one_byte_is_refused_and_not_shown() {
     for key in [
         &KEY_TEXT[2..],
         &format!("{KEY_TEXT}00"),
+        &"0a".repeat(32),
         "not hex at all",
         "",
     ] {

@@ -45,7 +45,7 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// What a connection may send us before anybody reads it.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What may wait to be sent on one stream.
-const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
+const MAX_SEND_BUFFER_BYTES: usize = 16 * 1024;
 
 /// What all connections share.
 pub(super) struct Connections<S> {

@@ -287,7 +287,7 @@ impl Caller {
 pub struct Recorded(Arc<AtomicBool>);
 
 impl Recorded {
-    pub(super) fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 

@@ -19,7 +19,7 @@ impl Shared {
             return Err(Failure::field("namespace", "one segment of a name"));
         }
         let size = page::size(request.page_size)?;
-        let list = format!("secrets {namespace}");
+        let list = format!("secrets {namespace} {}", admitted.principal.name);
         let after = PageToken::read(&self.store, &list, &request.page_token)?;
         let after = after.and_then(|PageToken(last)| SecretName::parse(&last).ok());
         let filter = (!namespace.is_empty()).then_some(namespace);
