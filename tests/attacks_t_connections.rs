@@ -332,6 +332,11 @@ async fn t23_another_protocol_is_closed_and_counted() {
         let took = until_closed(&stream, Instant::now());
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
+    // A connection is counted once it is closed.
+    let begin = Instant::now();
+    while service.connections().never_opened < 3 && begin.elapsed() < SOON {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(service.connections().never_opened, 3);
     // HTTP/1.1 is not another protocol: JSON comes so. Who asks for a page is told that there is none.
     let stream = dial_from(ATTACKER, service.address).unwrap();
