@@ -98,10 +98,11 @@ def verify(client, secret: Secret, deliveries: list[Delivery]) -> list[pb.Verify
 
 
 def sign(client, secret: Secret, draft: Draft, **more) -> Delivery:
-    """The delivery that Sign makes."""
+    """The delivery that Sign makes. A header that it writes itself, Mercado Pago's id, it does not take."""
+    given = [(name, value) for name, value in draft.headers if name != "x-request-id"]
     webhook = pb.WebhookToSign(
         body=draft.body,
-        headers=[pb.Header(name=name, value=value) for name, value in draft.headers],
+        headers=[pb.Header(name=name, value=value) for name, value in given],
         method=draft.method,
         url=draft.url,
         **more,
