@@ -24,7 +24,7 @@ use crate::{
   countersign token create acme/chat --grant verify:acme/*
 
 It works on the data directory itself, which no server may use meanwhile, and just once: while a
-token may write every token, there is no other first one. Whoever can run it could read the store
+token may do everything, there is no other first one. Whoever can run it could read the store
 anyway.")]
 pub(crate) struct InitArgs {
     #[command(flatten)]

@@ -75,7 +75,7 @@ pub enum StartError {
     NoToken,
     /// The store has an administrator already, so there is no first one to make.
     #[error(
-        "a token may write every token already, and `init` makes the first one only: use it with `countersign token create`"
+        "a token may do everything already, and `init` makes the first one only: use it with `countersign token create`"
     )]
     AdminExists,
     /// The first token was not written.
@@ -235,7 +235,7 @@ impl Server {
 /// be served meanwhile.
 ///
 /// # Errors
-/// The store does not open, or a token that may write every token exists.
+/// The store does not open, or a token that may do everything exists.
 pub async fn init(
     config: Config,
     name: SecretName,

@@ -44,7 +44,7 @@ type TokenServiceClient interface {
 	// Lists the tokens whose names the caller may write, by name, revoked and expired ones too, a page at a time.
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
 	// Ends a token at once. Repeating it changes nothing.
-	// Errors: FAILED_PRECONDITION for the last token that may write every token.
+	// Errors: FAILED_PRECONDITION for the last token that may do everything.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
 }
 
@@ -102,7 +102,7 @@ type TokenServiceServer interface {
 	// Lists the tokens whose names the caller may write, by name, revoked and expired ones too, a page at a time.
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
 	// Ends a token at once. Repeating it changes nothing.
-	// Errors: FAILED_PRECONDITION for the last token that may write every token.
+	// Errors: FAILED_PRECONDITION for the last token that may do everything.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
 	mustEmbedUnimplementedTokenServiceServer()
 }

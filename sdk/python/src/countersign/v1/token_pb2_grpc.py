@@ -78,7 +78,7 @@ class TokenServiceServicer(object):
 
     def RevokeToken(self, request, context):
         """Ends a token at once. Repeating it changes nothing.
-        Errors: FAILED_PRECONDITION for the last token that may write every token.
+        Errors: FAILED_PRECONDITION for the last token that may do everything.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

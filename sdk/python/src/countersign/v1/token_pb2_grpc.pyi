@@ -43,7 +43,7 @@ class TokenServiceStub:
     """Lists the tokens whose names the caller may write, by name, revoked and expired ones too, a page at a time."""
     RevokeToken: grpc.UnaryUnaryMultiCallable[countersign.v1.token_pb2.RevokeTokenRequest, countersign.v1.token_pb2.RevokeTokenResponse]
     """Ends a token at once. Repeating it changes nothing.
-    Errors: FAILED_PRECONDITION for the last token that may write every token.
+    Errors: FAILED_PRECONDITION for the last token that may do everything.
     """
 
 @typing.type_check_only
@@ -64,7 +64,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """Lists the tokens whose names the caller may write, by name, revoked and expired ones too, a page at a time."""
     RevokeToken: grpc.aio.UnaryUnaryMultiCallable[countersign.v1.token_pb2.RevokeTokenRequest, countersign.v1.token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Ends a token at once. Repeating it changes nothing.
-    Errors: FAILED_PRECONDITION for the last token that may write every token.
+    Errors: FAILED_PRECONDITION for the last token that may do everything.
     """
 
 class TokenServiceServicer(metaclass=abc.ABCMeta):
@@ -100,7 +100,7 @@ class TokenServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[countersign.v1.token_pb2.RevokeTokenResponse, collections.abc.Awaitable[countersign.v1.token_pb2.RevokeTokenResponse]]:
         """Ends a token at once. Repeating it changes nothing.
-        Errors: FAILED_PRECONDITION for the last token that may write every token.
+        Errors: FAILED_PRECONDITION for the last token that may do everything.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -403,7 +403,7 @@ export const TokenService: GenService<{
   },
   /**
    * Ends a token at once. Repeating it changes nothing.
-   * Errors: FAILED_PRECONDITION for the last token that may write every token.
+   * Errors: FAILED_PRECONDITION for the last token that may do everything.
    *
    * @generated from rpc countersign.v1.TokenService.RevokeToken
    */
