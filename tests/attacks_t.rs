@@ -198,7 +198,7 @@ async fn t08_questions_of_a_peer_that_reads_no_answers_pile_up_nowhere() {
         ("T08 PING", frame(PING, 0, 0, &[7; 8])),
     ] {
         let attack = move |server| {
-            let wire = Wire::open_deaf(server);
+            let wire = Wire::open_deaf(server, &[]);
             wire.send_within(SOON);
             let questions = question.repeat(1000);
             (0..2000).take_while(|_| wire.send(&questions)).count()
@@ -306,4 +306,50 @@ async fn t17_f25_answers_that_nobody_takes_have_a_bound() {
     eprintln!("T17: {refused} calls were refused, {stalled} connections told to go");
     assert!(refused > 0, "there are more answers than places");
     assert!(stalled > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t17_f25_answers_that_are_not_read_have_a_bound() {
+    let _alone = alone().await;
+    let attack = |server| {
+        const WIDE: u32 = 0x7fff_ffff;
+        let wires: Vec<_> = (0..40)
+            .map(|_| {
+                let wire = Wire::open_deaf(server, &[(INITIAL_WINDOW_SIZE, WIDE)]);
+                wire.send(&window_update(0, WIDE - 65_535));
+                for (number, stream) in streams(100).enumerate() {
+                    let list = "/countersign.v1.SchemeService/ListSchemes";
+                    wire.send(&[call(stream, list, 0), message(stream, &[])].concat());
+                    // What is measured is not how fast unoptimised code answers.
+                    if number % 10 == 0 {
+                        std::thread::sleep(Duration::from_millis(25));
+                    }
+                }
+                wire
+            })
+            .collect();
+        // Longer than a connection may be in the way.
+        std::thread::sleep(Duration::from_secs(3));
+        wires.len()
+    };
+    attacked("T17 4000 unread answers", Options::default(), attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t17_f22_bodies_that_do_not_end_have_a_bound() {
+    let _alone = alone().await;
+    let attack = |server| {
+        let wires: Vec<_> = (0..200).map(|_| Wire::open(server, &[])).collect();
+        // Until the windows are as wide as the server has them; then all that may be sent before any of it is read.
+        std::thread::sleep(Duration::from_millis(500));
+        let begin = [&[0], &1_253_376u32.to_be_bytes()[..], &[1; 15_000]].concat();
+        for wire in &wires {
+            let body = frame(DATA, 0, 1, &begin).repeat(17);
+            wire.send(&[call(1, VERIFY, 0), body].concat());
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        wires.iter().filter(|wire| wire.seen().ended == 1).count()
+    };
+    let (refused, _) = attacked("T17 200 long bodies", slow_bodies(), attack).await;
+    assert!((50..150).contains(&refused), "{refused} calls were refused");
 }

@@ -358,6 +358,8 @@ async fn t13_t23_half_a_hello_and_plain_text_are_closed_and_good_clients_served(
     let plain = TcpStream::connect(server).unwrap();
     (&plain).write_all(support::wire::PREFACE).unwrap();
     assert!(tls.answers(server, None).await, "while they hang");
+    let refused = half.iter().filter(|stream| is_closed(stream)).count();
+    assert_eq!(refused, 200 - 64, "one peer has its share of handshakes");
     let closed = tokio::task::spawn_blocking(move || {
         for mut stream in half.iter().chain([&plain]) {
             stream
@@ -373,4 +375,12 @@ async fn t13_t23_half_a_hello_and_plain_text_are_closed_and_good_clients_served(
     eprintln!("T13: half a hello is closed after {took:.1?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(tls.site.log().contains("TLS handshakes failed"));
+}
+
+/// Whether the server has closed the connection; what it sent before is lost.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let read = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
+    stream.set_nonblocking(false).unwrap();
+    !read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }

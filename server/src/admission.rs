@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hash::Hash,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// A number of places, and how many of them one holder may take.
@@ -35,10 +35,11 @@ impl Host {
     }
 }
 
-/// A place that is taken until this is dropped.
-pub(crate) struct Ticket<H: Eq + Hash> {
+/// Places that are taken until this is dropped.
+pub(crate) struct Ticket<H: Clone + Eq + Hash> {
     admission: Arc<Admission<H>>,
     holder: H,
+    places: usize,
 }
 
 impl<H: Clone + Eq + Hash> Admission<H> {
@@ -55,27 +56,53 @@ impl<H: Clone + Eq + Hash> Admission<H> {
 
     /// A place for this holder, if there is one.
     pub(crate) fn admit(self: &Arc<Self>, holder: H) -> Option<Ticket<H>> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_holder = taken.by_holder.get(&holder).copied().unwrap_or(0);
-        if taken.in_all >= self.places || of_holder >= self.per_holder {
-            return None;
-        }
-        taken.in_all += 1;
-        taken.by_holder.insert(holder.clone(), of_holder + 1);
-        Some(Ticket {
+        let mut ticket = self.ticket(holder);
+        ticket.grow(1).then_some(ticket)
+    }
+
+    /// A ticket of this holder for no place yet.
+    pub(crate) fn ticket(self: &Arc<Self>, holder: H) -> Ticket<H> {
+        Ticket {
             admission: self.clone(),
             holder,
-        })
+            places: 0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken<H>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<H: Eq + Hash> Drop for Ticket<H> {
-    fn drop(&mut self) {
-        let taken = self.admission.taken.lock();
-        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
-        taken.in_all -= 1;
+impl<H: Clone + Eq + Hash> Ticket<H> {
+    /// Takes more places, all or none; whether there were so many.
+    pub(crate) fn grow(&mut self, places: usize) -> bool {
+        let mut taken = self.admission.lock();
+        let of_holder = taken.by_holder.get(&self.holder).copied().unwrap_or(0);
+        let fits = |taken: usize, most: usize| most.checked_sub(taken) >= Some(places);
+        if !fits(taken.in_all, self.admission.places) || !fits(of_holder, self.admission.per_holder)
+        {
+            return false;
+        }
+        taken.in_all += places;
         match taken.by_holder.get_mut(&self.holder) {
-            Some(of_holder) if *of_holder > 1 => *of_holder -= 1,
+            Some(of_holder) => *of_holder += places,
+            None => drop(taken.by_holder.insert(self.holder.clone(), places)),
+        }
+        self.places += places;
+        true
+    }
+}
+
+impl<H: Clone + Eq + Hash> Drop for Ticket<H> {
+    fn drop(&mut self) {
+        if self.places == 0 {
+            return;
+        }
+        let mut taken = self.admission.lock();
+        taken.in_all -= self.places;
+        match taken.by_holder.get_mut(&self.holder) {
+            Some(of_holder) if *of_holder > self.places => *of_holder -= self.places,
             // Nothing is kept of a holder that is gone.
             _ => drop(taken.by_holder.remove(&self.holder)),
         }
@@ -100,6 +127,22 @@ mod tests {
         assert!(admission.admit(host("192.0.2.3:1")).is_none());
         drop(first);
         assert!(admission.admit(host("192.0.2.1:4")).is_some());
+    }
+
+    #[test]
+    fn places_are_taken_one_after_the_other_and_given_back_together() {
+        let admission = Admission::new(10, 6);
+        let mut first = admission.ticket(host("192.0.2.1:1"));
+        assert!(first.grow(2) && first.grow(3));
+        assert!(!first.grow(2), "beyond the share of the holder");
+        let mut second = admission.ticket(host("192.0.2.2:1"));
+        assert!(!second.grow(6), "beyond all places");
+        assert!(second.grow(5) && !first.grow(1));
+        drop(first);
+        assert!(second.grow(1));
+        drop(second);
+        let taken = admission.taken.lock().unwrap();
+        assert_eq!((taken.in_all, taken.by_holder.len()), (0, 0));
     }
 
     #[test]

@@ -82,7 +82,7 @@ error_reasons! {
     EtagMismatch = "ETAG_MISMATCH", Aborted, "the secret was changed since it was read; read it again";
     TokenNotFound = "TOKEN_NOT_FOUND", NotFound, "no such token; ListTokens has the names and ids";
     TokenExists = "TOKEN_EXISTS", AlreadyExists, "a valid token has this name or certificate; revoke it, or take another name";
-    TooManyTokens = "TOO_MANY_TOKENS", ResourceExhausted, "there are as many valid tokens as there may be; revoke one";
+    TooManyTokens = "TOO_MANY_TOKENS", ResourceExhausted, "there are as many valid tokens as there may be, in all or in the namespace; revoke one";
     LastAdmin = "LAST_ADMIN", FailedPrecondition, "it is the last token that may do everything; make another one first";
     TooManySecrets = "TOO_MANY_SECRETS", ResourceExhausted, "there are as many secrets as limits.max_secrets or limits.max_secrets_per_namespace allows; delete one, or raise it";
     RateLimited = "RATE_LIMITED", ResourceExhausted, "this caller, or all callers of the namespace together, ask too much in a second; try again";

@@ -1,6 +1,8 @@
 //! What every call passes before its handler: a request id, authentication, the caller's rate, a place among the calls in
 //! progress, a deadline, and a net under panics. Health and reflection pass without a caller.
 
+mod bodies;
+
 use std::{
     convert::Infallible,
     fmt,
@@ -22,6 +24,9 @@ use http_body_util::BodyExt;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
+
+use bodies::Scale;
+pub(crate) use bodies::weighed;
 
 use crate::{
     access::{Access, Admitted, access_of},
@@ -91,6 +96,8 @@ struct Rules {
     clock: Clock,
     recorder: Option<Arc<Recorder>>,
     in_progress: Arc<Admission<Holder>>,
+    /// The bytes of their bodies.
+    bodies: Arc<Admission<Holder>>,
     /// Calls of health and reflection, which a server that is full still answers.
     open_in_progress: Arc<Admission<Holder>>,
     default_deadline: Duration,
@@ -122,6 +129,12 @@ impl Holder {
     }
 }
 
+/// What a call has while it is in progress.
+struct Place {
+    _call: Ticket<Holder>,
+    _body: Option<Scale>,
+}
+
 impl GateLayer {
     /// The gate of a server; without a recorder no call leaves a record.
     pub(crate) fn new(
@@ -139,6 +152,7 @@ impl GateLayer {
             clock,
             recorder,
             in_progress: Admission::new(places, share),
+            bodies: bodies::room(limits),
             open_in_progress: Admission::new(places, share),
             default_deadline: limits.default_deadline,
             max_deadline: limits.max_deadline,
@@ -251,7 +265,7 @@ impl Rules {
         request: Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
-        place: &mut Option<Ticket<Holder>>,
+        place: &mut Option<Place>,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -273,7 +287,7 @@ impl Rules {
         mut request: Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
-        place: &mut Option<Ticket<Holder>>,
+        place: &mut Option<Place>,
     ) -> Result<Response<Body>, Failure>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -283,7 +297,7 @@ impl Rules {
             self.admit(&mut request, access, call, place)?;
         } else {
             let host = Holder::host(request.extensions());
-            *place = Some(self.open_in_progress.admit(host).ok_or_else(overloaded)?);
+            *place = Some(self.place(&self.open_in_progress, host, request.extensions())?);
         }
         let mut deadline = self.deadline(request.headers());
         if !own {
@@ -311,7 +325,7 @@ impl Rules {
         request: &mut Request<Body>,
         access: Option<Access>,
         call: Option<&Arc<Call>>,
-        place: &mut Option<Ticket<Holder>>,
+        place: &mut Option<Place>,
     ) -> Result<(), Failure> {
         let sans = request.extensions().get::<PeerSans>();
         let principal = self
@@ -326,10 +340,28 @@ impl Rules {
             budget.take_call()?;
         }
         let holder = Holder::of(&principal, request.extensions());
-        *place = Some(self.in_progress.admit(holder).ok_or_else(overloaded)?);
+        *place = Some(self.place(&self.in_progress, holder, request.extensions())?);
         let admitted = Admitted::new(principal, access, self.clock.clone(), call.cloned())?;
         request.extensions_mut().insert(admitted);
         Ok(())
+    }
+
+    /// A place for a call and, as it comes, for its body.
+    fn place(
+        &self,
+        places: &Arc<Admission<Holder>>,
+        holder: Holder,
+        extensions: &Extensions,
+    ) -> Result<Place, Failure> {
+        let call = places.admit(holder.clone()).ok_or_else(overloaded)?;
+        let body = extensions.get::<Scale>().cloned();
+        if let Some(scale) = &body {
+            scale.weigh_for(self.bodies.ticket(holder));
+        }
+        Ok(Place {
+            _call: call,
+            _body: body,
+        })
     }
 
     /// The caller's deadline within ours.
@@ -347,7 +379,7 @@ fn is_own(request: &Request<Body>) -> bool {
 }
 
 /// The body with the place of its call, which it gives back when it is gone.
-fn held(body: Body, place: Option<Ticket<Holder>>) -> Body {
+fn held(body: Body, place: Option<Place>) -> Body {
     Body::new(body.map_frame(move |frame| {
         let _ = &place;
         frame

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     failure::{ErrorReason, Failure},
     gate::RequestId,
-    store::{Caller, ChangeError, Noted, Recorded, Revoked, Store},
+    store::{Caller, ChangeError, NOTHING_CHANGED, Noted, Recorded, Revoked, Store},
 };
 
 /// What the audit calls a caller that showed no credential that is valid.
@@ -145,7 +145,7 @@ impl Recorder {
             }
             detail = early.take_left_out().unwrap_or_default();
         } else if outcome == OK && changes(method) {
-            detail = "nothing changed".to_owned();
+            detail = NOTHING_CHANGED.to_owned();
         }
         let noted = Noted {
             method: method.to_owned(),

@@ -130,8 +130,30 @@ impl Seal {
     /// For a store with this wrapped integrity key.
     ///
     /// # Errors
-    /// [`SealError::Broken`] also under another key-encryption key; [`Seal::knows`] tells.
+    /// [`SealError::Broken`] also under another key-encryption key.
     pub(crate) fn open(
+        keks: &Keks,
+        deployment: DeploymentId,
+        wrapped: &Wrapped,
+    ) -> Result<Self, SealError> {
+        Self::open_as(Purpose::Integrity, keks, deployment, wrapped)
+    }
+
+    /// The same for a store of a schema whose number is not bound to its integrity key. One of a later schema does not
+    /// open so, whatever number somebody has written into it.
+    ///
+    /// # Errors
+    /// As [`Seal::open`].
+    pub(crate) fn open_unbound(
+        keks: &Keks,
+        deployment: DeploymentId,
+        wrapped: &Wrapped,
+    ) -> Result<Self, SealError> {
+        Self::open_as(Purpose::UnboundIntegrity, keks, deployment, wrapped)
+    }
+
+    fn open_as(
+        purpose: Purpose,
         keks: &Keks,
         deployment: DeploymentId,
         wrapped: &Wrapped,
@@ -141,7 +163,7 @@ impl Seal {
             .map(|kek| Wrapper::new(kek, &deployment))
             .find(|wrapper| wrapper.id() == wrapped.kek)
             .ok_or(SealError::Broken)?;
-        let integrity = wrapper.unwrap(Purpose::Integrity, wrapped)?;
+        let integrity = wrapper.unwrap(purpose, wrapped)?;
         Ok(Self::with(keks, deployment, integrity))
     }
 
@@ -163,6 +185,12 @@ impl Seal {
     /// The integrity key, wrapped anew.
     pub(crate) fn integrity_key(&self) -> Result<Wrapped, SealError> {
         self.current.wrap(Purpose::Integrity, &self.integrity)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn unbound_integrity_key(&self) -> Result<Wrapped, SealError> {
+        self.current
+            .wrap(Purpose::UnboundIntegrity, &self.integrity)
     }
 
     /// A new data key for a secret.

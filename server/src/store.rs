@@ -13,6 +13,7 @@ mod data_keys;
 mod degraded;
 mod error;
 mod keys;
+mod latest;
 mod lives;
 mod open;
 mod records;
@@ -49,6 +50,7 @@ use countersign_core::{
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
+pub(crate) use self::latest::NOTHING_CHANGED;
 pub use self::{
     data_keys::Rewrap,
     error::{ChangeError, OpenError},

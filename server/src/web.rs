@@ -21,7 +21,7 @@ use tower_http::cors::CorsLayer;
 
 use crate::{
     failure::{ErrorReason, Failure},
-    gate::REQUEST_ID,
+    gate::{REQUEST_ID, weighed},
     service,
 };
 pub(crate) use connect::MaxBytes;
@@ -110,6 +110,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let request = weighed(request);
         let of_page = request.headers().contains_key(header::ORIGIN);
         if Protocol::of(&request) == Protocol::Grpc && !of_page {
             return Either::Left(self.inner.call(request));

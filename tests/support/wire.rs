@@ -43,6 +43,10 @@ pub const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// A connection to the server from some address of this machine.
 pub fn dial_from(ip: IpAddr, server: SocketAddr) -> std::io::Result<TcpStream> {
+    dial(ip, server, None)
+}
+
+fn dial(ip: IpAddr, server: SocketAddr, buffer: Option<u32>) -> std::io::Result<TcpStream> {
     // The standard library cannot choose the address, and a runtime cannot be waited for within another one.
     let dial = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,6 +55,9 @@ pub fn dial_from(ip: IpAddr, server: SocketAddr) -> std::io::Result<TcpStream> {
         runtime.block_on(async {
             let socket = tokio::net::TcpSocket::new_v4()?;
             socket.bind(SocketAddr::new(ip, 0))?;
+            if let Some(bytes) = buffer {
+                socket.set_recv_buffer_size(bytes)?;
+            }
             socket.connect(server).await?.into_std()
         })
     };
@@ -171,14 +178,14 @@ impl Wire {
         Self::new(server, &[], false)
     }
 
-    /// A connection that reads nothing, with the preface sent.
-    pub fn open_deaf(server: SocketAddr) -> Self {
-        let stream = dial_from(ATTACKER, server).unwrap();
+    /// A connection that reads nothing and has room for next to nothing, with preface and these settings sent.
+    pub fn open_deaf(server: SocketAddr, values: &[(u16, u32)]) -> Self {
+        let stream = dial(ATTACKER, server, Some(2048)).unwrap();
         let wire = Self {
             stream,
             seen: Arc::default(),
         };
-        wire.send(&[PREFACE, &settings(&[])].concat());
+        wire.send(&[PREFACE, &settings(values)].concat());
         wire
     }
 

@@ -70,13 +70,7 @@ pub(super) fn read_pem(path: &Path, label: &str) -> Result<Vec<u8>, ConfigError>
     let begin = format!("-----BEGIN {label}-----");
     let remedy = &format!("give a PEM file with `{begin}`");
     let mut pem = Vec::new();
-    let file = File::open(path).map_err(|error| unreadable(&error, remedy))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unreadable(&error, remedy))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a file", remedy));
-    }
+    let (file, _) = open_file(path, remedy)?;
     let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut pem);
     match read.map_err(|error| unreadable(&error, remedy))? {
         bytes if bytes as u64 > MAX_FILE_BYTES => Err(wrong("is longer than 1 MiB", remedy)),
@@ -152,13 +146,7 @@ fn refuse_symlink(path: &Path) -> Result<(), ConfigError> {
 /// Reads a file that nobody but its owner may read. The mode is that of the open file, so that it cannot be swapped
 /// in between.
 fn read_private(path: &Path, remedy: &str) -> Result<Zeroizing<String>, ConfigError> {
-    let file = File::open(path).map_err(|error| unreadable(&error, remedy))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unreadable(&error, remedy))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a file", remedy));
-    }
+    let (file, metadata) = open_file(path, remedy)?;
     refuse_shared(&metadata, path)?;
     // Sized in advance: a buffer that grows leaves copies behind.
     let length = metadata.len().min(MAX_FILE_BYTES);
@@ -172,6 +160,24 @@ fn read_private(path: &Path, remedy: &str) -> Result<Zeroizing<String>, ConfigEr
             error.into_bytes().zeroize();
             Err(wrong("is not text", remedy))
         }
+    }
+}
+
+/// Opens a file and nothing else: a pipe without a writer would have the start wait for ever.
+fn open_file(path: &Path, remedy: &str) -> Result<(File, fs::Metadata), ConfigError> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let opened = options
+        .open(path)
+        .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    match opened.map_err(|error| unreadable(&error, remedy))? {
+        (_, metadata) if !metadata.is_file() => Err(wrong("is not a file", remedy)),
+        opened => Ok(opened),
     }
 }
 

@@ -273,6 +273,24 @@ fn a_link_to_a_key_is_refused() {
 }
 
 #[test]
+fn a_pipe_is_no_file_and_its_writer_is_not_waited_for() {
+    for name in ["kek", "tls.key", "tls.crt"] {
+        let site = Site::new();
+        let (path, mode) = (site.dir.path().join(name), rustix::fs::Mode::RUSR);
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let tls = format!(
+            "tls.certificate = \"{}\"\ntls.private_key = \"{}\"",
+            site.path("tls.crt"),
+            site.path("tls.key")
+        );
+        let ConfigErrors(errors) = site.load(&tls).unwrap_err();
+        let refused = |error: &ConfigError| error.problem == "is not a file";
+        assert!(errors.iter().any(refused), "{name}: {errors:?}");
+    }
+}
+
+#[test]
 fn a_missing_file_says_how_to_make_one() {
     let name = "kek";
     let site = Site::new();

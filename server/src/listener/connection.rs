@@ -153,7 +153,8 @@ where
             sending: sending.clone(),
             opened: opened.clone(),
         };
-        let io = Guarded::new(stream, &terms.patience, opened.clone());
+        let preface = terms.patience.preface;
+        let io = Guarded::new(stream, preface, sending.clone(), opened.clone());
         let builder = self.builder(sending.clone());
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), calls));
         tokio::select! {

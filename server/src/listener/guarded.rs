@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::Patience;
+use super::sending::{Sending, Stall};
 
 const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_BYTES: usize = 24;
@@ -28,9 +28,9 @@ pub(super) struct Guarded<IO> {
     io: IO,
     opening: Option<Opening>,
     opened: Arc<AtomicBool>,
-    send: Duration,
+    sending: Sending,
     /// Runs while the peer takes nothing.
-    blocked: Option<Pin<Box<Sleep>>>,
+    blocked: Option<Stall>,
 }
 
 /// A connection that is not open yet. With HTTP/2 it is once the preface and the first frame are there; that they are what
@@ -71,16 +71,21 @@ impl Opening {
 
 impl<IO> Guarded<IO> {
     /// Guards a stream; `opened` is set once a connection of HTTP/2 is open. Of HTTP/1.1 the first call tells.
-    pub(super) fn new(io: IO, patience: &Patience, opened: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        io: IO,
+        preface: Duration,
+        sending: Sending,
+        opened: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             io,
             opening: Some(Opening {
-                deadline: Box::pin(sleep(patience.preface)),
+                deadline: Box::pin(sleep(preface)),
                 seen_bytes: 0,
                 frame_bytes: 0,
             }),
             opened,
-            send: patience.send,
+            sending,
             blocked: None,
         }
     }
@@ -95,9 +100,9 @@ impl<IO> Guarded<IO> {
             self.blocked = None;
             return sent;
         }
-        let limit = self.send;
-        let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(limit)));
-        match blocked.as_mut().poll(context) {
+        let sending = &self.sending;
+        let blocked = self.blocked.get_or_insert_with(|| Stall::begin(sending));
+        match blocked.poll(context, sending) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
@@ -173,7 +178,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::*;
+    use super::{super::Patience, *};
 
     /// The preface and a SETTINGS frame with one setting.
     const OPENING: &[u8] =
@@ -181,7 +186,9 @@ mod tests {
 
     fn guarded<IO>(io: IO) -> (Guarded<IO>, Arc<AtomicBool>) {
         let opened = Arc::new(AtomicBool::new(false));
-        let guarded = Guarded::new(io, &Patience::DEFAULT, opened.clone());
+        let Patience { preface, send, .. } = Patience::DEFAULT;
+        let sending = Sending::new(send, Arc::default());
+        let guarded = Guarded::new(io, preface, sending, opened.clone());
         (guarded, opened)
     }
 

@@ -37,7 +37,7 @@ const MAX_PIECE_BYTES: usize = 16 * 1024;
 /// An answer that may be left in h2 without anybody watching, and is not counted.
 const UNWATCHED_BYTES: usize = 1024;
 /// What may wait to be taken by all peers. The largest answer has 16 MiB.
-const MAX_WAITING_BYTES: usize = 40 * 1024 * 1024;
+const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
 /// What may wait to be taken on one connection, but for a single answer.
 const MAX_WAITING_BYTES_PER_CONNECTION: usize = 8 * 1024 * 1024;
 /// How long a piece may wait while half of the places are taken.
@@ -96,47 +96,51 @@ impl Waiting {
         self.0.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
     fn is_crowded(&self) -> bool {
         self.0.load(Ordering::Relaxed) > MAX_WAITING_BYTES / 2
     }
 }
 
-/// The places that an answer has taken.
-struct Places {
+/// A frame of an answer in its places. Wherever a part of it is, in hyper, in h2 or in a queue of theirs, it has them: they
+/// are free when the last part was written to the socket or thrown away.
+struct Held {
+    data: Bytes,
     limit: Arc<Limit>,
-    bytes: usize,
 }
 
-impl Places {
-    /// Takes places for a frame, if there are.
-    fn take(&mut self, bytes: usize) -> bool {
-        let of_connection = &self.limit.waiting;
+impl Held {
+    /// Gives a frame its places, if there are.
+    fn hold(data: Bytes, limit: &Arc<Limit>) -> Option<Bytes> {
+        let (bytes, of_connection) = (data.len(), &limit.waiting);
         if bytes <= UNWATCHED_BYTES {
-            return true;
+            return Some(data);
         }
         if !of_connection.take(bytes, MAX_WAITING_BYTES_PER_CONNECTION) {
-            return false;
+            return None;
         }
-        if !self.limit.in_all.take(bytes, MAX_WAITING_BYTES) {
+        if !limit.in_all.take(bytes, MAX_WAITING_BYTES) {
             of_connection.give_back(bytes);
-            return false;
+            return None;
         }
-        self.bytes += bytes;
-        true
-    }
-
-    fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        if bytes > 0 {
-            self.limit.waiting.give_back(bytes);
-            self.limit.in_all.give_back(bytes);
-        }
+        let limit = limit.clone();
+        Some(Bytes::from_owner(Self { data, limit }))
     }
 }
 
-impl Drop for Places {
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.give_back();
+        self.limit.waiting.give_back(self.data.len());
+        self.limit.in_all.give_back(self.data.len());
     }
 }
 
@@ -147,7 +151,7 @@ pin_project! {
         body: B,
         // What is left of a frame that was cut.
         rest: Bytes,
-        places: Places,
+        limit: Arc<Limit>,
         refused: bool,
     }
 }
@@ -175,18 +179,20 @@ impl<B: Body<Data = Bytes>> Body for Answer<B> {
             return Poll::Ready(None);
         }
         if me.rest.is_empty() {
-            me.places.give_back();
             let frame = match ready!(me.body.poll_frame(context)) {
                 Some(Ok(frame)) => frame,
                 other => return Poll::Ready(other),
             };
-            match frame.into_data() {
-                Ok(data) if me.places.take(data.len()) => *me.rest = data,
-                Ok(_) => {
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            };
+            match Held::hold(data, me.limit) {
+                Some(data) => *me.rest = data,
+                None => {
                     *me.refused = true;
                     return Poll::Ready(Some(Ok(refusal())));
                 }
-                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
         let piece = me.rest.split_to(piece_bytes(me.rest.len()));
@@ -241,10 +247,7 @@ impl Sending {
         Answer {
             body,
             rest: Bytes::new(),
-            places: Places {
-                limit: self.0.clone(),
-                bytes: 0,
-            },
+            limit: self.0.clone(),
             refused: false,
         }
     }
@@ -264,7 +267,7 @@ where
             call,
             owed: NOTHING,
             unmoved: None,
-            limit: self.0.clone(),
+            sending: self.clone(),
         });
     }
 }
@@ -276,33 +279,41 @@ pin_project! {
         call: F,
         owed: Owed,
         unmoved: Option<Unmoved>,
-        limit: Arc<Limit>,
+        sending: Sending,
     }
 }
 
 /// A piece that the peer has not taken.
 struct Unmoved {
     piece: u32,
+    stall: Stall,
+}
+
+/// How long something has waited for the peer.
+pub(super) struct Stall {
     since: Instant,
     look: Pin<Box<Sleep>>,
 }
 
-impl Unmoved {
-    fn new(piece: u32, limit: &Limit) -> Self {
+impl Stall {
+    /// One that begins.
+    pub(super) fn begin(sending: &Sending) -> Self {
         let since = Instant::now();
         Self {
-            piece,
             since,
-            look: Box::pin(sleep_until(since + limit.time.min(CROWDED))),
+            look: Box::pin(sleep_until(since + sending.0.time.min(CROWDED))),
         }
     }
 
-    /// Waits until it has been there for too long.
-    fn poll(&mut self, context: &mut Context<'_>, limit: &Limit) -> Poll<()> {
+    /// Waits until it has been too long: longer than the limit, or longer than [`CROWDED`] with places of which there
+    /// are few left.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, sending: &Sending) -> Poll<()> {
+        let limit = &sending.0;
         loop {
             ready!(self.look.as_mut().poll(context));
             let waited = self.since.elapsed();
-            if waited >= limit.time || limit.in_all.is_crowded() {
+            let in_the_way = limit.in_all.is_crowded() && !limit.waiting.is_empty();
+            if waited >= limit.time || in_the_way {
                 return Poll::Ready(());
             }
             let next = CROWDED.min(limit.time - waited);
@@ -327,11 +338,12 @@ impl<F: Future<Output = ()>> Future for Call<F> {
             return Poll::Pending;
         };
         let unmoved = me.unmoved.take().filter(|unmoved| unmoved.piece == piece);
-        let unmoved = me
-            .unmoved
-            .insert(unmoved.unwrap_or_else(|| Unmoved::new(piece, me.limit)));
-        ready!(unmoved.poll(context, me.limit));
-        me.limit.stalled.notify_one();
+        let unmoved = me.unmoved.insert(unmoved.unwrap_or_else(|| Unmoved {
+            piece,
+            stall: Stall::begin(me.sending),
+        }));
+        ready!(unmoved.stall.poll(context, me.sending));
+        me.sending.0.stalled.notify_one();
         Poll::Ready(())
     }
 }
@@ -347,19 +359,30 @@ mod tests {
         let connections: Vec<_> = (0..6)
             .map(|_| Sending::new(CROWDED, in_all.clone()))
             .collect();
-        let places = |of: usize| connections[of].answer(()).places;
-        let mut single = places(0);
-        assert!(single.take(16 * MIB), "alone it may be as large as it is");
-        assert!(!places(0).take(2 * MIB), "beside it none may");
-        assert!(places(0).take(UNWATCHED_BYTES), "but a short one");
-        let mut others: Vec<_> = (1..4).map(places).collect();
-        assert!(others.iter_mut().all(|places| places.take(8 * MIB)));
+        let hold = |of: usize, bytes: usize| {
+            let Sending(limit): &Sending = &connections[of];
+            Held::hold(Bytes::from(vec![0; bytes]), limit)
+        };
+        let single = hold(0, 16 * MIB);
+        assert!(single.is_some(), "alone it may be as large as it is");
+        assert!(hold(0, 2 * MIB).is_none(), "beside it none may");
+        assert!(hold(0, UNWATCHED_BYTES).is_some(), "but a short one");
+        let others: Vec<_> = (1..3).map(|of| hold(of, 8 * MIB).unwrap()).collect();
         assert!(in_all.is_crowded());
-        assert!(!places(4).take(MIB), "there are none for anybody");
+        assert!(hold(4, MIB).is_none(), "there are none for anybody");
         drop(single);
-        assert!(places(4).take(MIB));
+        let mut held = hold(4, MIB).unwrap();
         drop(others);
-        assert!(in_all.0.load(Ordering::Relaxed) == 0 && !in_all.is_crowded());
+        let last = held.split_off(MIB - 1);
+        drop(held);
+        assert!(!in_all.is_empty(), "a piece of it waits still");
+        drop(last);
+        assert!(in_all.is_empty());
+        assert!(
+            connections
+                .iter()
+                .all(|Sending(limit)| limit.waiting.is_empty())
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! when, stands in the clear beside them. Without the tag, who can write to the file could bring a revoked version
 //! back by editing a word.
 //!
-//! It does not tell that all rows of a secret were replaced by older ones.
+//! It does not tell that all rows of a secret were replaced by older ones; `latest` does.
 
 use countersign_core::{Timestamp, time::millis};
 use rusqlite::params;

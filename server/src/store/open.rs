@@ -2,7 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +27,10 @@ use crate::{
 /// 3.7.0 to 3.51.2 can corrupt a database when its WAL is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= OLDEST_SQLITE);
+
+/// The rights of other users that a store does not need: on its file, and on its directory.
+const GROUP_AND_OTHERS: u32 = 0o077;
+const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
 
 /// The file of the store in its data directory.
 pub(super) const DATABASE: &str = "countersign.db";
@@ -108,6 +112,8 @@ pub(super) fn open(
         schema::prepare(&mut connection, &keks, now)?
     });
     drop(keks);
+    warn_of_others(&options.data_dir, GROUP_AND_OTHERS_WRITE);
+    warn_of_others(&options.data_dir.join(DATABASE), GROUP_AND_OTHERS);
     if degraded {
         degraded::report(&connection);
     } else {
@@ -176,6 +182,22 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
         Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Says so if other users have a right to something: whoever may write puts an older store there, and whoever may read
+/// waits for the key-encryption key. It is no refusal, since orchestrators mount volumes so.
+fn warn_of_others(path: &Path, rights: u32) {
+    let Ok(metadata) = path.metadata() else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & rights != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format_args!("{mode:04o}"),
+            "other users can get at the store: take their rights with `chmod go-rwx`"
+        );
     }
 }
 

@@ -93,6 +93,7 @@ impl Rows<'_> {
     pub(super) fn bare_record(&self, id: i64) -> Result<SecretRecord, Fault> {
         let record = self.unchecked_record(id)?;
         self.check_binding(&record)?;
+        self.check_latest(&record)?;
         Ok(record)
     }
 

@@ -1,5 +1,8 @@
-//! The schema, one script a step. A step and the number that says it was taken are one transaction, so a start that
-//! was killed in between begins the step again.
+//! The schema, one script a step. All steps that a store needs and the number that says they were taken are one
+//! transaction, so a start that was killed in between begins again.
+//!
+//! Invariant: a step that trusts what it finds, as the one that makes a chain of the audit, is not taken twice. From
+//! [`BOUND`] on the integrity key does not open under a smaller number, so nobody can write one to have it taken again.
 
 use countersign_core::{Timestamp, rotation::RotationLimits};
 use rusqlite::{
@@ -17,18 +20,21 @@ use super::{
 use crate::failpoint::failpoint;
 use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped, legacy::LegacyKeys};
 
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
+    include_str!("schema/0006.sql"),
 ];
 
 /// The step that gave secrets data keys.
 const ENVELOPE: u32 = 4;
 /// The step that made a chain of the audit.
 const AUDIT_CHAIN: u32 = 5;
+/// The step that binds the integrity key to the steps before it.
+const BOUND: usize = 6;
 
 /// "CSGN": marks the database file as a Countersign store.
 const APPLICATION_ID: i64 = 0x4353_474e;
@@ -48,28 +54,43 @@ pub(super) fn prepare(
         refuse_foreign_tables(connection)?;
         Seal::create(keks, new_deployment()?)?
     } else {
-        stored_seal(connection, keks)?
+        stored_seal(connection, keks, version)?
     };
-    for (number, script) in (1_u32..).zip(STEPS).skip(version) {
-        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut statements = Batch::new(&step, script);
-        while let Some(mut statement) = statements.next()? {
-            failpoint!("migrate");
-            statement.execute([])?;
+    if version < STEPS.len() {
+        let steps = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (number, script) in (1_u32..).zip(STEPS).skip(version) {
+            take(&steps, number, script, &seal, keks)?;
         }
-        match number {
-            1 => identify(&step, &seal)?,
-            AUDIT_CHAIN => audit::chain(&step, &seal)?,
-            ENVELOPE => wrap_legacy_keys(&step, &seal, keks)?,
-            _ => {}
-        }
-        step.pragma_update(None, "user_version", number)?;
+        write_integrity_key(&steps, &seal)?;
+        steps.pragma_update(None, "user_version", STEPS.len() as i64)?;
         failpoint!("migrate");
-        step.commit()?;
+        steps.commit()?;
         failpoint!("migrate");
     }
     replace_kek(connection, &seal, now)?;
     Ok(seal)
+}
+
+fn take(
+    steps: &Transaction<'_>,
+    number: u32,
+    script: &str,
+    seal: &Seal,
+    keks: &Keks,
+) -> Result<(), OpenError> {
+    let mut statements = Batch::new(steps, script);
+    while let Some(mut statement) = statements.next()? {
+        failpoint!("migrate");
+        statement.execute([])?;
+    }
+    match number {
+        1 => identify(steps, seal)?,
+        AUDIT_CHAIN => audit::chain(steps, seal)?,
+        ENVELOPE => wrap_legacy_keys(steps, seal, keks)?,
+        _ => {}
+    }
+    failpoint!("migrate");
+    Ok(())
 }
 
 /// The seal of a store that is not to be written.
@@ -81,7 +102,7 @@ pub(super) fn as_it_is(connection: &Connection, keks: &Keks) -> Result<Seal, Ope
     if version < STEPS.len() {
         return Err(OpenError::Damaged);
     }
-    stored_seal(connection, keks)
+    stored_seal(connection, keks, version)
 }
 
 /// Whether a database is a store of this service.
@@ -119,7 +140,7 @@ fn new_deployment() -> Result<DeploymentId, OpenError> {
     Ok(deployment)
 }
 
-fn stored_seal(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
+fn stored_seal(connection: &Connection, keks: &Keks, version: usize) -> Result<Seal, OpenError> {
     if !is_ours(connection)? {
         return Err(OpenError::NotAStore);
     }
@@ -129,7 +150,10 @@ fn stored_seal(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> 
         if keks.iter().all(|kek| KekId::of(kek) != wrapped.kek) {
             return Err(OpenError::WrongKek);
         }
-        return Ok(Seal::open(keks, deployment, &wrapped)?);
+        return Ok(match version < BOUND {
+            true => Seal::open_unbound(keks, deployment, &wrapped)?,
+            false => Seal::open(keks, deployment, &wrapped)?,
+        });
     }
     let check_value = fact(connection, "kek_check")?.ok_or(OpenError::Damaged)?;
     let mut legacy = keks.iter().map(|kek| LegacyKeys::derive(kek, &deployment));
@@ -164,7 +188,6 @@ fn write_integrity_key(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenEr
 fn identify(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenError> {
     let sql = "INSERT INTO meta (name, value) VALUES ('deployment', ?1)";
     step.execute(sql, [seal.deployment()])?;
-    write_integrity_key(step, seal)?;
     Ok(step.pragma_update(None, "application_id", APPLICATION_ID)?)
 }
 
@@ -184,7 +207,6 @@ fn wrap_legacy_keys(step: &Transaction<'_>, seal: &Seal, keks: &Keks) -> Result<
         failpoint!("migrate");
         data_keys::insert(step, id, &seal.wrap_data_key(id, &sealing)?)?;
     }
-    write_integrity_key(step, seal)?;
     step.execute("DELETE FROM meta WHERE name = 'kek_check'", [])?;
     Ok(())
 }

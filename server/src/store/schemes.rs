@@ -100,10 +100,11 @@ impl Rows<'_> {
         let Some((record, tag)): Option<(SchemeRecord, Vec<u8>)> = found else {
             return Ok(None);
         };
-        match bool::from(self.scheme_tag(&record).ct_eq(&tag)) {
-            true => Ok(Some(record)),
-            false => Err(ChangeError::SchemeCorrupt.into()),
+        if !bool::from(self.scheme_tag(&record).ct_eq(&tag)) {
+            return Err(ChangeError::SchemeCorrupt.into());
         }
+        self.check_latest_scheme(&record)?;
+        Ok(Some(record))
     }
 
     /// Refuses a scheme that is gone, or that is another one of the same id by now.

@@ -7,6 +7,7 @@ mod clock;
 mod degraded;
 mod envelope;
 mod failures;
+mod latest;
 mod opening;
 mod requests;
 mod schemes;

@@ -19,6 +19,8 @@ use crate::seal::Domain;
 
 /// As many may be valid at a time.
 const MAX_TOKENS: usize = 10_000;
+/// As many of them may bear names of one namespace, so that who makes tokens there leaves room for others.
+const MAX_TOKENS_OF_NAMESPACE: usize = MAX_TOKENS / 10;
 
 type Changed = Result<Done<Arc<TokenRecord>>, Fault>;
 
@@ -41,7 +43,7 @@ pub(super) fn create(change: &Change<'_>, caller: &Caller, new: NewToken) -> Cha
     {
         return Err(ChangeError::TokenTaken.into());
     }
-    if valid.len() >= MAX_TOKENS {
+    if !has_room(&valid, &new.name) {
         return Err(ChangeError::TooManyTokens.into());
     }
     let record = TokenRecord {
@@ -56,6 +58,13 @@ pub(super) fn create(change: &Change<'_>, caller: &Caller, new: NewToken) -> Cha
     };
     change.rows.write_token(&record)?;
     finish(change, caller, "CreateToken", record)
+}
+
+/// Whether there may be one more token of this name.
+fn has_room(valid: &[TokenRecord], name: &SecretName) -> bool {
+    let of_namespace = |token: &&TokenRecord| token.name.namespace() == name.namespace();
+    let namesakes = valid.iter().filter(of_namespace).count();
+    valid.len() < MAX_TOKENS && namesakes < MAX_TOKENS_OF_NAMESPACE
 }
 
 /// Ends a token. One that has ended stays as it is.
@@ -160,10 +169,11 @@ impl Rows<'_> {
             revoke_time: time("revoke_time")?,
         };
         let stored: Vec<u8> = row.get("tag")?;
-        match bool::from(self.token_tag(&record).ct_eq(&stored)) {
-            true => Ok(record),
-            false => Err(ChangeError::Corrupt.into()),
+        if !bool::from(self.token_tag(&record).ct_eq(&stored)) {
+            return Err(ChangeError::Corrupt.into());
         }
+        self.check_latest_token(&record)?;
+        Ok(record)
     }
 
     pub(super) fn write_token(&self, record: &TokenRecord) -> Result<(), Fault> {
@@ -228,4 +238,38 @@ fn read_grants(text: &str) -> Option<Grants> {
         .map(|each| each.parse().ok())
         .collect::<Option<Vec<Grant>>>()
         .map(Grants::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(namespace: usize, number: usize) -> impl Iterator<Item = TokenRecord> {
+        (0..number).map(move |each| TokenRecord {
+            id: format!("{each:016x}"),
+            name: name(&format!("n{namespace}/{each}")),
+            credential: Credential::Bearer([0; 32]),
+            grants: Grants::new(Vec::new()),
+            creator: "root".to_owned(),
+            create_time: Timestamp::from_unix_millis(0),
+            expire_time: None,
+            revoke_time: None,
+        })
+    }
+
+    fn name(text: &str) -> SecretName {
+        SecretName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn one_namespace_leaves_room_for_the_tokens_of_others() {
+        let mut valid: Vec<_> = tokens(0, MAX_TOKENS_OF_NAMESPACE - 1).collect();
+        assert!(has_room(&valid, &name("n0/more")));
+        valid.extend(tokens(0, 1));
+        assert!(!has_room(&valid, &name("n0/more")) && has_room(&valid, &name("n1/more")));
+        valid.extend((1..10).flat_map(|namespace| tokens(namespace, MAX_TOKENS_OF_NAMESPACE)));
+        assert!(!has_room(&valid, &name("n10/more")));
+        valid.pop();
+        assert!(has_room(&valid, &name("n10/more")));
+    }
 }

@@ -143,7 +143,7 @@ impl Connect {
             checked.and(timed)?;
             let body = take(&unread).unwrap_or_default();
             let body = Limited::new(body, limit).collect().await;
-            let body = body.map_err(|error| broken(&*error))?.to_bytes();
+            let body = body.map_err(broken)?.to_bytes();
             let message = match (rpc, codec) {
                 (None, _) => Bytes::new(),
                 (Some(_), Codec::Proto) => body,
@@ -244,11 +244,15 @@ fn metadata(headers: &HeaderMap) -> (HeaderMap, Result<(), Failure>) {
     (metadata, Ok(()))
 }
 
-fn broken(error: &(dyn std::error::Error + 'static)) -> Status {
-    Status::from(Failure::new(match error.is::<LengthLimitError>() {
-        true => ErrorReason::MessageTooLarge,
-        false => ErrorReason::MessageMalformed,
-    }))
+/// Why a body did not come whole: it is too long, we say so ourselves, or its sender broke off.
+fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> Status {
+    if error.is::<LengthLimitError>() {
+        return Failure::new(ErrorReason::MessageTooLarge).into();
+    }
+    match error.downcast::<Status>() {
+        Ok(status) if !status.details().is_empty() => *status,
+        _ => Failure::new(ErrorReason::MessageMalformed).into(),
+    }
 }
 
 fn framed(message: &[u8]) -> Bytes {

@@ -329,17 +329,40 @@ async fn the_audit_of_an_earlier_schema_is_chained_as_it_is() {
     let bench = bench().await;
     let before = bench.store.audit_rows(None, 0, 100).await.unwrap();
     let (head, _) = check(&bench, None).await;
-    bench.sql(UNCHAIN).await;
+    unchain(&bench).await;
     let bench = bench.reopened();
     assert_eq!(bench.store.audit_rows(None, 0, 100).await.unwrap(), before);
     assert_eq!(check(&bench, Some(head)).await, (head, None));
     read(&bench, "acme/a").await;
     assert_eq!(check(&bench, Some(head)).await.1, None);
     // What a store of that time may lack is found at once.
-    bench.sql(UNCHAIN).await;
+    unchain(&bench).await;
     bench.sql("DELETE FROM audit WHERE n = 3").await;
     let (_, finding) = check(&bench.reopened(), None).await;
     assert_eq!(finding, Some(Finding::Missing(3)));
+}
+
+/// Makes a store of an earlier schema of this one, as only who has its key can.
+async fn unchain(bench: &Bench) {
+    bench.sql(UNCHAIN).await;
+    let work = |writer: &mut Writer| {
+        let key = writer.seal().unbound_integrity_key().unwrap().text;
+        writer.read(|connection| {
+            let sql = "UPDATE meta SET value = ?1 WHERE name = 'integrity_key'";
+            connection.execute(sql, [key])
+        })
+    };
+    bench.store.submit(work).await.unwrap();
+}
+
+#[tokio::test]
+async fn a29_nobody_has_an_audit_chained_anew_by_writing_an_earlier_schema() {
+    let bench = bench().await;
+    bench.sql(UNCHAIN).await;
+    bench.sql("DELETE FROM audit WHERE n = 3").await;
+    bench.store.close();
+    let opened = Store::open(options(bench.dir.path(), &bench.clock), |_| {});
+    assert_eq!(opened.unwrap_err(), OpenError::Damaged);
 }
 
 /// However many calls are to be recorded, a change has but a few of them before it; and none goes without its record.

@@ -180,8 +180,8 @@ async fn a25_an_older_description_of_the_same_id_opens_no_secret() {
         bench,
         "DELETE FROM schemes; INSERT INTO schemes SELECT * FROM kept;",
     );
-    // Its row is one that we wrote, and it is not the one that the secret was made for.
-    assert_eq!(opened.schemes[0].definition, "the older one");
+    // Its row is one that we wrote, and it is not the last one, nor the one that the secret was made for.
+    assert!(opened.schemes.is_empty());
     assert_eq!(opened.corrupt, [name("acme/a")]);
     assert_eq!(opened.records.len(), 1);
 }
