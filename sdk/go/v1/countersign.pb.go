@@ -750,7 +750,7 @@ func (CauseCode) EnumDescriptor() ([]byte, []int) {
 // One header of an HTTP message. Headers repeat, so this is a list, not a map.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field name; case does not matter.
+	// Required: the field name; case does not matter.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The field value exactly as received, without trimming.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
@@ -944,9 +944,9 @@ func (x *VersionUse) GetGraceEndTime() *timestamppb.Timestamp {
 // Asks for a proof.
 type SignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
-	// What to sign. The purpose of the secret decides which one fits.
+	// Required: what to sign. The purpose of the secret decides which one fits.
 	//
 	// Types that are valid to be assigned to Input:
 	//
@@ -1267,7 +1267,7 @@ func (x *SignResponse) GetUrl() string {
 // Asks whether an identity is proven.
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The plain identity fields that the client sent along, unproven.
 	Claimed *Identity `protobuf:"bytes,2,opt,name=claimed,proto3" json:"claimed,omitempty"`
@@ -1483,7 +1483,7 @@ func (x *VerifyResponse) GetProofExpireTime() *timestamppb.Timestamp {
 // Asks whether a webhook delivery is genuine.
 type VerifyWebhookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The headers as received; all of them, or at least those of the scheme. At most 64, 8192 bytes in all by default.
 	Headers []*Header `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
@@ -1807,7 +1807,7 @@ func (x *Handshake) GetBody() []byte {
 // Asks for many verdicts.
 type BatchVerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The checks to run, in order.
+	// Required: the checks to run, in order.
 	Items         []*BatchVerifyItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1853,7 +1853,7 @@ func (x *BatchVerifyRequest) GetItems() []*BatchVerifyItem {
 // One check of a batch.
 type BatchVerifyItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to check.
+	// Required: what to check.
 	//
 	// Types that are valid to be assigned to Check:
 	//
@@ -2154,7 +2154,7 @@ func (x *ItemError) GetMessage() string {
 // Asks why a check failed.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The captured request, as Verify or VerifyWebhook takes it.
+	// Required: the captured request, as Verify or VerifyWebhook takes it.
 	//
 	// Types that are valid to be assigned to Check:
 	//

@@ -451,7 +451,7 @@ func (x *ListSchemesResponse) GetSchemes() []*Scheme {
 // Asks for one scheme.
 type GetSchemeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the scheme.
+	// Required: id of the scheme.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -543,7 +543,7 @@ func (x *GetSchemeResponse) GetScheme() *Scheme {
 // Asks to add a scheme.
 type CreateSchemeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes.
+	// Required: one scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes.
 	Definition string `protobuf:"bytes,1,opt,name=definition,proto3" json:"definition,omitempty"`
 	// Only lint it and run its vectors.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -717,7 +717,7 @@ func (x *LintFinding) GetMessage() string {
 // Asks to remove a scheme.
 type DeleteSchemeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the scheme.
+	// Required: id of the scheme.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

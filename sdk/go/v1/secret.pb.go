@@ -819,7 +819,7 @@ func (x *CreateSecretResponse) GetRevealedKey() string {
 // Asks for one secret.
 type GetSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1030,7 +1030,7 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 // Changes fields of a secret.
 type UpdateSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The secret, with name and the fields to change. A non-empty etag must match.
+	// Required: the secret, with name and the fields to change. A non-empty etag must match.
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Which fields to change: mode, tolerance, timestamp_unit, replay_policy, labels. Empty: those that are set.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1140,7 +1140,7 @@ func (x *UpdateSecretResponse) GetSecret() *Secret {
 // Deletes a secret.
 type DeleteSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Delete although versions are live.
 	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
@@ -1234,7 +1234,7 @@ type RotateSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: as in CreateSecretRequest.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// How the version that is ACTIVE now ends. Unset: a grace of 24 hours.
 	//
@@ -1447,9 +1447,9 @@ func (x *RotateSecretResponse) GetRevealedKey() string {
 // Activates a staged version.
 type ActivateVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Number of the version.
+	// Required: number of the version.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// How long the version that is ACTIVE now goes on verifying. Unset: 24 hours. More than 0, at most 30 days.
 	GracePeriod   *durationpb.Duration `protobuf:"bytes,3,opt,name=grace_period,json=gracePeriod,proto3" json:"grace_period,omitempty"`
@@ -1557,9 +1557,9 @@ func (x *ActivateVersionResponse) GetSecret() *Secret {
 // Revokes a version.
 type RevokeVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the secret.
+	// Required: name of the secret.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Number of the version.
+	// Required: number of the version.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Revoke although it is the ACTIVE version.
 	Force         bool `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`

@@ -110,10 +110,10 @@ func (Permission) EnumDescriptor() ([]byte, []int) {
 // Permissions on names. What no grant allows is denied.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
+	// Required: at least one.
 	Permissions []Permission `protobuf:"varint,1,rep,packed,name=permissions,proto3,enum=countersign.v1.Permission" json:"permissions,omitempty"`
-	// The names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments ("acme/*"), or
-	// all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
+	// Required: the names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments
+	// ("acme/*"), or all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
 	Pattern       string `protobuf:"bytes,2,opt,name=pattern,proto3" json:"pattern,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -276,9 +276,9 @@ func (x *Token) GetId() string {
 // Asks for a new token.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name. A name is free again when its token is revoked or has expired.
+	// Required: its name. A name is free again when its token is revoked or has expired.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What its bearer may do; at least one grant, at most 64.
+	// Required: what its bearer may do; at least one grant, at most 64.
 	Grants []*Grant `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
 	// From when on it is refused; unset: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -515,7 +515,7 @@ func (x *ListTokensResponse) GetNextPageToken() string {
 // Asks to end a token.
 type RevokeTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name of a token that is valid, or the id of any.
+	// Required: the name of a token that is valid, or the id of any.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -498,7 +498,7 @@ class Header(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The field name; case does not matter."""
+    """Required: the field name; case does not matter."""
     value: builtins.str
     """The field value exactly as received, without trimming."""
     def __init__(
@@ -594,7 +594,7 @@ class SignRequest(google.protobuf.message.Message):
     RESOURCE_ID_FIELD_NUMBER: builtins.int
     TTL_FIELD_NUMBER: builtins.int
     secret: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     resource_id: builtins.str
     """For resource ids: the guessable id, 1 to 1024 bytes, no control characters."""
     @property
@@ -744,7 +744,7 @@ class VerifyRequest(google.protobuf.message.Message):
     HASH_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     secret: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     hash: builtins.str
     """For identity hash secrets."""
     token: builtins.str
@@ -845,7 +845,7 @@ class VerifyWebhookRequest(google.protobuf.message.Message):
     METHOD_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
     secret: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     body: builtins.bytes
     """The exact bytes as received, before any parser. At most 1 MiB by default."""
     body_text: builtins.str
@@ -991,7 +991,7 @@ class BatchVerifyRequest(google.protobuf.message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BatchVerifyItem]:
-        """The checks to run, in order."""
+        """Required: the checks to run, in order."""
 
     def __init__(
         self,

@@ -232,7 +232,7 @@ class GetSchemeRequest(google.protobuf.message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """Id of the scheme."""
+    """Required: id of the scheme."""
     def __init__(
         self,
         *,
@@ -275,7 +275,7 @@ class CreateSchemeRequest(google.protobuf.message.Message):
     DEFINITION_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     definition: builtins.str
-    """One scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes."""
+    """Required: one scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes."""
     validate_only: builtins.bool
     """Only lint it and run its vectors."""
     def __init__(
@@ -353,7 +353,7 @@ class DeleteSchemeRequest(google.protobuf.message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """Id of the scheme."""
+    """Required: id of the scheme."""
     def __init__(
         self,
         *,

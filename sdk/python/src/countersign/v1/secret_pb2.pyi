@@ -513,7 +513,7 @@ class GetSecretRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     def __init__(
         self,
         *,
@@ -612,7 +612,7 @@ class UpdateSecretRequest(google.protobuf.message.Message):
     """Check the request and answer what would be, but change nothing."""
     @property
     def secret(self) -> Global___Secret:
-        """The secret, with name and the fields to change. A non-empty etag must match."""
+        """Required: the secret, with name and the fields to change. A non-empty etag must match."""
 
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
@@ -664,7 +664,7 @@ class DeleteSecretRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     FORCE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     force: builtins.bool
     """Delete although versions are live."""
     def __init__(
@@ -708,7 +708,7 @@ class RotateSecretRequest(google.protobuf.message.Message):
     request_id: builtins.str
     """Required: as in CreateSecretRequest."""
     name: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     emergency: builtins.bool
     """Every older version is dead when OK returns. Must be true if set."""
     imported_key: builtins.str
@@ -791,9 +791,9 @@ class ActivateVersionRequest(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     GRACE_PERIOD_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     version: builtins.int
-    """Number of the version."""
+    """Required: number of the version."""
     @property
     def grace_period(self) -> google.protobuf.duration_pb2.Duration:
         """How long the version that is ACTIVE now goes on verifying. Unset: 24 hours. More than 0, at most 30 days."""
@@ -845,9 +845,9 @@ class RevokeVersionRequest(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     FORCE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the secret."""
+    """Required: name of the secret."""
     version: builtins.int
-    """Number of the version."""
+    """Required: number of the version."""
     force: builtins.bool
     """Revoke although it is the ACTIVE version."""
     def __init__(

@@ -84,12 +84,12 @@ class Grant(google.protobuf.message.Message):
     PERMISSIONS_FIELD_NUMBER: builtins.int
     PATTERN_FIELD_NUMBER: builtins.int
     pattern: builtins.str
-    """The names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments ("acme/*"), or
-    all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
+    """Required: the names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments
+    ("acme/*"), or all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
     """
     @property
     def permissions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Permission.ValueType]:
-        """At least one."""
+        """Required: at least one."""
 
     def __init__(
         self,
@@ -172,14 +172,14 @@ class CreateTokenRequest(google.protobuf.message.Message):
     EXPIRE_TIME_FIELD_NUMBER: builtins.int
     CERTIFICATE_SAN_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Its name. A name is free again when its token is revoked or has expired."""
+    """Required: its name. A name is free again when its token is revoked or has expired."""
     certificate_san: builtins.str
     """For a caller that shows a client certificate: the certificate's subject alternative name, "dns:NAME" or
     "uri:URI", compared byte for byte. No bearer token is made then.
     """
     @property
     def grants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Grant]:
-        """What its bearer may do; at least one grant, at most 64."""
+        """Required: what its bearer may do; at least one grant, at most 64."""
 
     @property
     def expire_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -283,7 +283,7 @@ class RevokeTokenRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name of a token that is valid, or the id of any."""
+    """Required: the name of a token that is valid, or the id of any."""
     def __init__(
         self,
         *,

@@ -29,7 +29,7 @@ export const file_countersign_v1_countersign: GenFile = /*@__PURE__*/
  */
 export type Header = Message<"countersign.v1.Header"> & {
   /**
-   * The field name; case does not matter.
+   * Required: the field name; case does not matter.
    *
    * @generated from field: string name = 1;
    */
@@ -136,14 +136,14 @@ export const VersionUseSchema: GenMessage<VersionUse> = /*@__PURE__*/
  */
 export type SignRequest = Message<"countersign.v1.SignRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string secret = 1;
    */
   secret: string;
 
   /**
-   * What to sign. The purpose of the secret decides which one fits.
+   * Required: what to sign. The purpose of the secret decides which one fits.
    *
    * @generated from oneof countersign.v1.SignRequest.input
    */
@@ -322,7 +322,7 @@ export const SignResponseSchema: GenMessage<SignResponse> = /*@__PURE__*/
  */
 export type VerifyRequest = Message<"countersign.v1.VerifyRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string secret = 1;
    */
@@ -445,7 +445,7 @@ export const VerifyResponseSchema: GenMessage<VerifyResponse> = /*@__PURE__*/
  */
 export type VerifyWebhookRequest = Message<"countersign.v1.VerifyWebhookRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string secret = 1;
    */
@@ -637,7 +637,7 @@ export const HandshakeSchema: GenMessage<Handshake> = /*@__PURE__*/
  */
 export type BatchVerifyRequest = Message<"countersign.v1.BatchVerifyRequest"> & {
   /**
-   * The checks to run, in order.
+   * Required: the checks to run, in order.
    *
    * @generated from field: repeated countersign.v1.BatchVerifyItem items = 1;
    */
@@ -658,7 +658,7 @@ export const BatchVerifyRequestSchema: GenMessage<BatchVerifyRequest> = /*@__PUR
  */
 export type BatchVerifyItem = Message<"countersign.v1.BatchVerifyItem"> & {
   /**
-   * What to check.
+   * Required: what to check.
    *
    * @generated from oneof countersign.v1.BatchVerifyItem.check
    */
@@ -796,7 +796,7 @@ export const ItemErrorSchema: GenMessage<ItemError> = /*@__PURE__*/
  */
 export type ExplainRequest = Message<"countersign.v1.ExplainRequest"> & {
   /**
-   * The captured request, as Verify or VerifyWebhook takes it.
+   * Required: the captured request, as Verify or VerifyWebhook takes it.
    *
    * @generated from oneof countersign.v1.ExplainRequest.check
    */

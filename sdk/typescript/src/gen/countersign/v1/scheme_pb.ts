@@ -231,7 +231,7 @@ export const ListSchemesResponseSchema: GenMessage<ListSchemesResponse> = /*@__P
  */
 export type GetSchemeRequest = Message<"countersign.v1.GetSchemeRequest"> & {
   /**
-   * Id of the scheme.
+   * Required: id of the scheme.
    *
    * @generated from field: string id = 1;
    */
@@ -273,7 +273,7 @@ export const GetSchemeResponseSchema: GenMessage<GetSchemeResponse> = /*@__PURE_
  */
 export type CreateSchemeRequest = Message<"countersign.v1.CreateSchemeRequest"> & {
   /**
-   * One scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes.
+   * Required: one scheme in TOML, as the files of the built-in ones are written; docs/schemes.md. At most 65536 bytes.
    *
    * @generated from field: string definition = 1;
    */
@@ -364,7 +364,7 @@ export const LintFindingSchema: GenMessage<LintFinding> = /*@__PURE__*/
  */
 export type DeleteSchemeRequest = Message<"countersign.v1.DeleteSchemeRequest"> & {
   /**
-   * Id of the scheme.
+   * Required: id of the scheme.
    *
    * @generated from field: string id = 1;
    */

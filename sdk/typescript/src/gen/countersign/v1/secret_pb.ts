@@ -360,7 +360,7 @@ export const CreateSecretResponseSchema: GenMessage<CreateSecretResponse> = /*@_
  */
 export type GetSecretRequest = Message<"countersign.v1.GetSecretRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string name = 1;
    */
@@ -465,7 +465,7 @@ export const ListSecretsResponseSchema: GenMessage<ListSecretsResponse> = /*@__P
  */
 export type UpdateSecretRequest = Message<"countersign.v1.UpdateSecretRequest"> & {
   /**
-   * The secret, with name and the fields to change. A non-empty etag must match.
+   * Required: the secret, with name and the fields to change. A non-empty etag must match.
    *
    * @generated from field: countersign.v1.Secret secret = 1;
    */
@@ -521,7 +521,7 @@ export const UpdateSecretResponseSchema: GenMessage<UpdateSecretResponse> = /*@_
  */
 export type DeleteSecretRequest = Message<"countersign.v1.DeleteSecretRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string name = 1;
    */
@@ -571,7 +571,7 @@ export type RotateSecretRequest = Message<"countersign.v1.RotateSecretRequest"> 
   requestId: string;
 
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string name = 2;
    */
@@ -686,14 +686,14 @@ export const RotateSecretResponseSchema: GenMessage<RotateSecretResponse> = /*@_
  */
 export type ActivateVersionRequest = Message<"countersign.v1.ActivateVersionRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Number of the version.
+   * Required: number of the version.
    *
    * @generated from field: uint32 version = 2;
    */
@@ -742,14 +742,14 @@ export const ActivateVersionResponseSchema: GenMessage<ActivateVersionResponse> 
  */
 export type RevokeVersionRequest = Message<"countersign.v1.RevokeVersionRequest"> & {
   /**
-   * Name of the secret.
+   * Required: name of the secret.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Number of the version.
+   * Required: number of the version.
    *
    * @generated from field: uint32 version = 2;
    */

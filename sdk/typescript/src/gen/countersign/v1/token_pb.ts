@@ -25,15 +25,15 @@ export const file_countersign_v1_token: GenFile = /*@__PURE__*/
  */
 export type Grant = Message<"countersign.v1.Grant"> & {
   /**
-   * At least one.
+   * Required: at least one.
    *
    * @generated from field: repeated countersign.v1.Permission permissions = 1;
    */
   permissions: Permission[];
 
   /**
-   * The names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments ("acme/*"), or
-   * all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
+   * Required: the names that they hold for: one name ("acme/chat"), all names below a prefix of whole segments
+   * ("acme/*"), or all names ("*"). Names are those of secrets, of tokens, and ids of schemes.
    *
    * @generated from field: string pattern = 2;
    */
@@ -125,14 +125,14 @@ export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
  */
 export type CreateTokenRequest = Message<"countersign.v1.CreateTokenRequest"> & {
   /**
-   * Its name. A name is free again when its token is revoked or has expired.
+   * Required: its name. A name is free again when its token is revoked or has expired.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * What its bearer may do; at least one grant, at most 64.
+   * Required: what its bearer may do; at least one grant, at most 64.
    *
    * @generated from field: repeated countersign.v1.Grant grants = 2;
    */
@@ -252,7 +252,7 @@ export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PUR
  */
 export type RevokeTokenRequest = Message<"countersign.v1.RevokeTokenRequest"> & {
   /**
-   * The name of a token that is valid, or the id of any.
+   * Required: the name of a token that is valid, or the id of any.
    *
    * @generated from field: string name = 1;
    */
