@@ -316,6 +316,31 @@ async fn tokens_are_listed_a_page_at_a_time_and_a_page_token_opens_no_other_list
 }
 
 #[tokio::test]
+async fn a_page_token_of_secrets_is_of_use_to_nobody_else() {
+    let guarded = Guarded::start().await;
+    for name in ["acme/a", "acme/b", "acme/c"] {
+        guarded.secret(name).await;
+    }
+    let page = |token: &str, page_token: &str| {
+        let (mut secrets, page_token) = (guarded.secrets(token), page_token.to_owned());
+        let request = ListSecretsRequest {
+            page_size: 1,
+            page_token,
+            ..Default::default()
+        };
+        async move { secrets.list_secrets(request).await }
+    };
+    let reads = &[Permission::SecretsRead];
+    let one = guarded.token("acme/one", reads, "acme/*").await;
+    let other = guarded.token("acme/other", reads, "acme/*").await;
+    let first = page(&one, "").await.unwrap().into_inner();
+    let refused = page(&other, &first.next_page_token).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let second = page(&one, &first.next_page_token).await.unwrap();
+    assert_eq!(second.into_inner().secrets[0].name, "acme/b");
+}
+
+#[tokio::test]
 async fn bad_tokens_are_refused_field_by_field() {
     let guarded = Guarded::start().await;
     let good = || CreateTokenRequest {

@@ -9,7 +9,7 @@ use countersign_proto::v1::{
     audit_service_client::AuditServiceClient, countersign_service_client::CountersignServiceClient,
     secret_service_client::SecretServiceClient, token_service_client::TokenServiceClient,
 };
-use countersign_server::{Config, Server, init};
+use countersign_server::{Clock, Config, KeyPolicy, Server, init};
 use prost::{
     Message,
     bytes::{Buf, BufMut},
@@ -27,6 +27,7 @@ use tonic::{
 use super::{
     new_secret,
     process::{Bearer, BearerChannel},
+    started,
 };
 
 /// A server that asks who calls, and its first token.
@@ -59,7 +60,8 @@ impl Guarded {
     }
 
     async fn on(directory: TempDir, admin: String, edit: fn(&mut Config)) -> Self {
-        let server = Server::start(config(&directory, edit)).await.unwrap();
+        let config = || config(&directory, edit);
+        let server = started(config, Clock::System, KeyPolicy::Enforced).await;
         let channel = Channel::from_shared(format!("http://{}", server.local_addr()));
         Self {
             channel: channel.unwrap().connect().await.unwrap(),

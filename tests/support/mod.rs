@@ -226,12 +226,27 @@ impl Service {
 }
 
 async fn start_server(directory: &Path, clock: Clock, options: &Options) -> Server {
-    let mut config = Config::dev("127.0.0.1:0".parse().unwrap(), directory).unwrap();
-    config.limits.drain = Duration::from_secs(2);
-    (options.edit)(&mut config);
-    Server::start_with(config, clock, options.key_policy)
-        .await
-        .unwrap()
+    let config = || {
+        let mut config = Config::dev("127.0.0.1:0".parse().unwrap(), directory).unwrap();
+        config.limits.drain = Duration::from_secs(2);
+        (options.edit)(&mut config);
+        config
+    };
+    started(config, clock, options.key_policy).await
+}
+
+/// A server, once its store is free. A child that another test of this process is just starting has a copy of the lock
+/// of the server before, until it becomes the program that it is to be.
+pub async fn started(config: impl Fn() -> Config, clock: Clock, policy: KeyPolicy) -> Server {
+    for _ in 0..100 {
+        match Server::start_with(config(), clock.clone(), policy).await {
+            Err(error) if error.to_string().contains("another process") => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            started => return started.unwrap(),
+        }
+    }
+    panic!("the store is in use");
 }
 
 /// A request to sign for as long as the scheme says.
