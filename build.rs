@@ -51,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|name| format!(".countersign.v1.{name}"));
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::codec::ProstCodec")
         .bytes(".")
         // In order, so that the digest of a request does not depend on chance.
         .btree_map(".")

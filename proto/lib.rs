@@ -10,6 +10,8 @@ pub mod v1 {
     tonic::include_proto!("countersign.v1");
 }
 
+#[doc(hidden)]
+pub mod codec;
 mod redact;
 
 /// The encoded `FileDescriptorSet` of the contract, for reflection and for tests that read it.

@@ -1,13 +1,10 @@
-//! The key-encryption key is replaced, and stores of earlier releases come to have data keys, while the program is
-//! killed at every step of it.
+//! The key-encryption key is replaced, and a store is made, while the program is killed at every step of it.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use countersign_client::{Client, v1};
 use countersign_server::KekId;
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretBox;
-use sha2::Sha256;
 use support::process::{PATIENCE, Running, Site, command, finish, random_hex};
 
 mod support;
@@ -216,43 +213,6 @@ async fn a10_the_same_key_twice_and_a_previous_key_that_others_may_read_are_refu
     }
 }
 
-/// A store of schema 2, made by the release that had it.
-fn legacy() -> Site {
-    let dump = include_str!("fixtures/schema2.sql");
-    let kek = dump.lines().find_map(|line| line.strip_prefix("-- kek: "));
-    let site = Site::without_store();
-    site.write("kek", kek.unwrap(), 0o600);
-    fs::create_dir(site.data_dir()).unwrap();
-    let database = rusqlite::Connection::open(site.database()).unwrap();
-    database.execute_batch(dump).unwrap();
-    site
-}
-
-/// What chatwoot.identity makes with a key, computed without the product.
-fn hash(key: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    mac.update(USER.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
-}
-
-async fn assert_legacy_serves(site: &Site) {
-    let running = site.serve().await;
-    let client = site.client(&running).await;
-    for (name, key) in [
-        ("old/one", "fixture-key-of-secret-one-0001"),
-        ("old/two", "fixture-key-of-secret-two-0002"),
-    ] {
-        assert_eq!(hash_of(&client, name).await, hash(key));
-    }
-    assert_eq!(client.list_secrets("").await.unwrap().len(), 2);
-    // The keys that were there are known, so that none of them is taken twice.
-    let mut again = support::new_secret("old/three", "chatwoot.identity");
-    again.imported_key = "fixture-key-of-secret-two-0001".to_owned();
-    let refused = client.create_secret(again).await.unwrap_err();
-    assert!(refused.to_string().contains("the same key"), "{refused}");
-    running.kill();
-}
-
 /// Makes the first token, which opens the store, with a failpoint armed; tells whether it came to its end. If it did
 /// not, the next one makes the token.
 fn is_ready_despite(site: &mut Site, kill: usize) -> bool {
@@ -279,23 +239,6 @@ fn is_ready_despite(site: &mut Site, kill: usize) -> bool {
 }
 
 #[tokio::test]
-async fn f28_a_migration_killed_at_any_statement_is_completed_by_the_next_start() {
-    let last = 'kills: {
-        for kill in 1..100 {
-            let mut site = legacy();
-            let is_ready = is_ready_despite(&mut site, kill);
-            assert_legacy_serves(&site).await;
-            if is_ready {
-                break 'kills kill - 1;
-            }
-        }
-        100
-    };
-    assert!((8..99).contains(&last), "{last}");
-    eprintln!("{last} places");
-}
-
-#[tokio::test]
 async fn f28_a_first_start_killed_at_any_statement_is_completed_by_the_next_one() {
     let last = 'kills: {
         for kill in 1..100 {
@@ -317,11 +260,4 @@ async fn f28_a_first_start_killed_at_any_statement_is_completed_by_the_next_one(
     };
     assert!((16..99).contains(&last), "{last}");
     eprintln!("{last} places");
-}
-
-#[test]
-fn the_fixture_holds_its_keys_sealed() {
-    let dump = include_str!("fixtures/schema2.sql");
-    let rows = dump.split("BEGIN TRANSACTION").nth(1).unwrap();
-    assert!(!rows.contains("fixture-key") && Path::new("tests/fixtures").is_dir());
 }

@@ -94,6 +94,7 @@ impl Exit {
             | OpenError::PreviousKekNeeded { .. }
             | OpenError::UnacceptedCopy
             | OpenError::NewerSchema
+            | OpenError::OlderSchema
             | OpenError::NotAStore
             | OpenError::Damaged => Self::Data,
             OpenError::SqliteTooOld => Self::Software,

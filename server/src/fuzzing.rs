@@ -241,6 +241,7 @@ impl At {
             name: &self.name,
             version: self.version,
             scheme: &self.scheme,
+            request: &[],
         }
     }
 }

@@ -132,7 +132,7 @@ impl Holder {
 /// What a call has while it is in progress.
 struct Place {
     _call: Ticket<Holder>,
-    _body: Option<Scale>,
+    body: Option<Scale>,
 }
 
 impl GateLayer {
@@ -313,6 +313,10 @@ impl Rules {
             .map_err(|_| Failure::new(ErrorReason::DeadlineExceeded))?
             // The panic hook has logged the place.
             .map_err(|_| internal())?;
+        let body = place.as_ref().and_then(|place| place.body.as_ref());
+        if body.is_some_and(Scale::has_refused) {
+            return Err(overloaded());
+        }
         match own.then(|| unread(&response)).flatten() {
             Some(failure) => Err(failure),
             None => Ok(response),
@@ -358,10 +362,7 @@ impl Rules {
         if let Some(scale) = &body {
             scale.weigh_for(self.bodies.ticket(holder));
         }
-        Ok(Place {
-            _call: call,
-            _body: body,
-        })
+        Ok(Place { _call: call, body })
     }
 
     /// The caller's deadline within ours.

@@ -10,7 +10,6 @@
 //! Invariant: a wrapped key opens only for its purpose, in its deployment, under the key-encryption key it names.
 
 mod cipher;
-pub(crate) mod legacy;
 #[cfg(test)]
 mod tests;
 mod wrap;
@@ -56,6 +55,8 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a SecretName,
     pub(crate) version: u32,
     pub(crate) scheme: &'a str,
+    /// Of an answer: whose request it answers, and which; empty of a key.
+    pub(crate) request: &'a [u8],
 }
 
 /// What a fingerprint is of; fingerprints of two domains never meet.
@@ -136,34 +137,12 @@ impl Seal {
         deployment: DeploymentId,
         wrapped: &Wrapped,
     ) -> Result<Self, SealError> {
-        Self::open_as(Purpose::Integrity, keks, deployment, wrapped)
-    }
-
-    /// The same for a store of a schema whose number is not bound to its integrity key. One of a later schema does not
-    /// open so, whatever number somebody has written into it.
-    ///
-    /// # Errors
-    /// As [`Seal::open`].
-    pub(crate) fn open_unbound(
-        keks: &Keks,
-        deployment: DeploymentId,
-        wrapped: &Wrapped,
-    ) -> Result<Self, SealError> {
-        Self::open_as(Purpose::UnboundIntegrity, keks, deployment, wrapped)
-    }
-
-    fn open_as(
-        purpose: Purpose,
-        keks: &Keks,
-        deployment: DeploymentId,
-        wrapped: &Wrapped,
-    ) -> Result<Self, SealError> {
         let wrapper = keks
             .iter()
             .map(|kek| Wrapper::new(kek, &deployment))
             .find(|wrapper| wrapper.id() == wrapped.kek)
             .ok_or(SealError::Broken)?;
-        let integrity = wrapper.unwrap(purpose, wrapped)?;
+        let integrity = wrapper.unwrap(Purpose::Integrity, wrapped)?;
         Ok(Self::with(keks, deployment, integrity))
     }
 
@@ -185,12 +164,6 @@ impl Seal {
     /// The integrity key, wrapped anew.
     pub(crate) fn integrity_key(&self) -> Result<Wrapped, SealError> {
         self.current.wrap(Purpose::Integrity, &self.integrity)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn unbound_integrity_key(&self) -> Result<Wrapped, SealError> {
-        self.current
-            .wrap(Purpose::UnboundIntegrity, &self.integrity)
     }
 
     /// A new data key for a secret.
@@ -297,6 +270,7 @@ impl DataKey {
             place.name.as_str().as_bytes(),
             &place.version.to_be_bytes(),
             place.scheme.as_bytes(),
+            place.request,
             cipher::ALGORITHM,
         ])
     }

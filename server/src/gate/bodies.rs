@@ -49,20 +49,35 @@ pub(crate) fn weighed(mut request: Request<Body>) -> Request<Body> {
 
 /// Where a body is weighed: for nobody until it is known who calls.
 #[derive(Clone, Default)]
-pub(super) struct Scale(Arc<Mutex<Option<Ticket<Holder>>>>);
+pub(super) struct Scale(Arc<Mutex<Weight>>);
+
+#[derive(Default)]
+struct Weight {
+    ticket: Option<Ticket<Holder>>,
+    refused: bool,
+}
 
 impl Scale {
     /// Has the ticket grow with the body.
     pub(super) fn weigh_for(&self, ticket: Ticket<Holder>) {
-        *self.lock() = Some(ticket);
+        self.lock().ticket = Some(ticket);
+    }
+
+    /// Whether there was no room for the whole body. What came of that is not told from its answer: on the way through
+    /// other libraries it becomes a broken stream.
+    pub(super) fn has_refused(&self) -> bool {
+        self.lock().refused
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let mut ticket = self.lock();
-        ticket.as_mut().is_none_or(|ticket| ticket.grow(bytes))
+        let mut weight = self.lock();
+        let ticket = weight.ticket.as_mut();
+        let fits = ticket.is_none_or(|ticket| ticket.grow(bytes));
+        weight.refused |= !fits;
+        fits
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Ticket<Holder>>> {
+    fn lock(&self) -> MutexGuard<'_, Weight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

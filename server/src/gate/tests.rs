@@ -8,12 +8,18 @@ use crate::callers::{NewBearer, tests::record};
 
 const OK: &str = "/countersign.v1.CountersignService/Verify";
 const PANIC: &str = "/countersign.v1.CountersignService/Sign";
+const READ: &str = "/countersign.v1.CountersignService/VerifyWebhook";
 const HANG: &str = "/countersign.v1.CountersignService/Explain";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const HEALTH_HANG: &str = "/grpc.health.v1.Health/Watch";
 
 async fn handler(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
+        // As a library that does not say why.
+        READ => match request.into_body().collect().await {
+            Ok(_) => Ok(Response::new(Body::empty())),
+            Err(_) => Ok(Status::internal("broken").into_http()),
+        },
         PANIC => panic!("injected"),
         HANG | HEALTH_HANG => std::future::pending().await,
         _ => Ok(Response::new(Body::empty())),
@@ -114,6 +120,25 @@ async fn a11_an_rpc_without_an_access_is_answered_by_nobody() {
     let gate = gate(&Limits::DEFAULT);
     let unknown = status(&gate, "/countersign.v1.CountersignService/None", &[]).await;
     assert_eq!(unknown.as_deref(), Some("12"));
+}
+
+#[tokio::test]
+async fn a_body_without_room_is_overload_whatever_became_of_it() {
+    // One caller has a quarter of all room.
+    let callers = Callers::closed(&Limits::DEFAULT);
+    let bearer = bearer_of(&callers, "acme");
+    let gate = gate_of(callers, &Limits::DEFAULT);
+    for (mib, expected) in [(1, None), (33, Some(&b"8"[..])), (1, None)] {
+        let body = http_body_util::Full::from(vec![0; mib << 20]);
+        let request = Request::builder()
+            .uri(READ)
+            .header("authorization", &bearer);
+        let request = request.body(Body::new(body)).unwrap();
+        let answered = gate.clone().oneshot(weighed(request)).await;
+        let Ok(response) = answered;
+        let status = response.headers().get("grpc-status");
+        assert_eq!(status.map(HeaderValue::as_bytes), expected, "{mib} MiB");
+    }
 }
 
 #[tokio::test]

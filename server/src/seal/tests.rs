@@ -34,6 +34,7 @@ fn place(name: &SecretName) -> Place<'_> {
         name,
         version: 2,
         scheme: "chatwoot.identity",
+        request: &[],
     }
 }
 
@@ -120,6 +121,10 @@ fn a27_a_text_moved_to_another_place_does_not_open() {
         Place { version: 3, ..home },
         Place {
             scheme: "chatwoot.webhook",
+            ..home
+        },
+        Place {
+            request: b"another",
             ..home
         },
     ];

@@ -62,8 +62,6 @@ pub(super) enum Purpose {
     Secret(i64),
     /// The integrity key of the store.
     Integrity,
-    /// The same before it said that the audit is chained.
-    UnboundIntegrity,
 }
 
 /// Wraps under one key-encryption key for one store.
@@ -116,8 +114,7 @@ impl Wrapper {
     fn associated_data(&self, purpose: Purpose) -> Vec<u8> {
         let (word, secret_id): (&[u8], _) = match purpose {
             Purpose::Secret(id) => (b"secret", id),
-            Purpose::Integrity => (b"integrity 2", 0),
-            Purpose::UnboundIntegrity => (b"integrity", 0),
+            Purpose::Integrity => (b"integrity", 0),
         };
         associated_data(&[
             FORMAT,

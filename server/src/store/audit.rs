@@ -9,11 +9,11 @@ use countersign_core::{
     Timestamp,
     audit::{Check, Finding, Hash, Head, Record},
 };
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use subtle::ConstantTimeEq;
 
 use super::{
-    AuditRow, Caller, ChangeError, Noted, OpenError, Recorded, Store,
+    AuditRow, Caller, ChangeError, Noted, Recorded, Store,
     error::Fault,
     rows::{Rows, number},
     writer::{Change, Done},
@@ -138,6 +138,11 @@ pub(super) fn note(change: &Change<'_>, caller: &Caller, noted: &Noted) -> Resul
     })
 }
 
+/// Begins the audit of a new store.
+pub(super) fn begin(connection: &Connection, seal: &Seal) -> rusqlite::Result<()> {
+    write_head(connection, &Head::START, &seal_of(seal, &Head::START))
+}
+
 /// Says in the log where the audit ends, and whether it ends there as it should; to be called at the start.
 pub(super) fn look(rows: &Rows<'_>) -> Result<(), Fault> {
     let stored = rows.audit_head()?;
@@ -196,6 +201,7 @@ pub(super) async fn check(
                     seal: &seal,
                     now,
                     graces_hold: true,
+                    degraded: false,
                 };
                 page(&rows, from)
             })
@@ -382,29 +388,4 @@ fn readable(row: &Row<'_>, number: u64) -> rusqlite::Result<AuditRow> {
         record,
         hash: row.get("hash")?,
     })
-}
-
-/// The step of the schema that makes a chain of records which had none. What happened to them before is not proven.
-pub(super) fn chain(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenError> {
-    let sql = "SELECT n, time, principal, rpc_id, method,
-                      coalesce(nullif(secret, ''), scheme, token, '') AS subject,
-                      coalesce(version, 0) AS version, detail, 'OK' AS outcome, x'' AS hash
-               FROM unchained_audit ORDER BY n";
-    let mut head = Head::START;
-    let mut statement = step.prepare(sql)?;
-    for row in statement.query_map([], row)? {
-        let AuditRow { record, .. } = row?;
-        head = head.after(&record);
-        insert(step, &record, &head.hash)?;
-    }
-    drop(statement);
-    step.execute("DROP TABLE unchained_audit", [])?;
-    write_head(step, &head, &seal_of(seal, &head))?;
-    if head.number > 0 {
-        tracing::info!(
-            records = head.number,
-            "the audit of an earlier release is chained from here on"
-        );
-    }
-    Ok(())
 }

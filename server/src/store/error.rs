@@ -28,6 +28,12 @@ pub enum OpenError {
         "the store was made by a newer release: run that release or restore a backup; the data is untouched"
     )]
     NewerSchema,
+    /// A version before the first release made the store.
+    #[error(
+        "the store was made by a development version, before the first release: choose another data directory and \
+         create its secrets again; the data is untouched"
+    )]
+    OlderSchema,
     /// The store was made with another key-encryption key.
     #[error(
         "the key-encryption key is not the one of this store: give the right one, or to replace it, the old one in \

@@ -45,6 +45,7 @@ pub(super) fn create(
             name: &new.name,
             version: life.number,
             scheme: &new.scheme,
+            request: &[],
         };
         rows.insert_version(&data_key, &place, life, &new.key)?;
     }

@@ -2,7 +2,7 @@
 //! who can write to the file could put back a key or a token as it was before it was revoked. The audit knows: whoever
 //! puts rows back has to take records out of it as well, and that its chain shows.
 //!
-//! It does not tell that the whole file was replaced by an older one, nor of a token that a restore has revoked.
+//! It does not tell that the file was replaced by an older one, as a whole or with all that the audit has of it.
 
 use rusqlite::{Params, params};
 
@@ -77,15 +77,17 @@ impl Rows<'_> {
         self.finds(&sql, params![subject, number(revision), NOTHING_CHANGED])
     }
 
-    /// Whether there is such a record. In an audit that cannot be read there is none: a store starts with one only if
-    /// its operator takes what is left of it.
+    /// Whether there is such a record. Who takes what is left of a damaged store takes it without what its audit says.
     fn finds(&self, sql: &str, values: impl Params) -> Result<bool, Fault> {
         let found = self
             .connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(values, |row| row.get(0)));
         match found {
-            Err(error) if DriverFault::of(&error) == DriverFault::Damaged => Ok(false),
+            Err(error) if self.degraded && DriverFault::of(&error) == DriverFault::Damaged => {
+                tracing::error!("the audit cannot say whether a row is the latest");
+                Ok(false)
+            }
             found => Ok(found?),
         }
     }

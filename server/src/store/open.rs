@@ -2,7 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,6 +34,8 @@ const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
 
 /// The file of the store in its data directory.
 pub(super) const DATABASE: &str = "countersign.db";
+/// Its write-ahead log.
+const DATABASE_LOG: &str = "countersign.db-wal";
 
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 1000;
@@ -113,7 +115,9 @@ pub(super) fn open(
     });
     drop(keks);
     warn_of_others(&options.data_dir, GROUP_AND_OTHERS_WRITE);
-    warn_of_others(&options.data_dir.join(DATABASE), GROUP_AND_OTHERS);
+    for file in [DATABASE, DATABASE_LOG] {
+        warn_of_others(&options.data_dir.join(file), GROUP_AND_OTHERS);
+    }
     if degraded {
         degraded::report(&connection);
     } else {
@@ -127,6 +131,7 @@ pub(super) fn open(
         seal: &seal,
         now,
         graces_hold: time_mark.graces_hold(),
+        degraded,
     };
     let found = if degraded {
         degraded::load(&rows)
@@ -191,12 +196,15 @@ fn warn_of_others(path: &Path, rights: u32) {
     let Ok(metadata) = path.metadata() else {
         return;
     };
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & rights != 0 {
+    let (mode, owner) = (metadata.permissions().mode() & 0o7777, metadata.uid());
+    let is_of_another = owner != 0 && owner != rustix::process::geteuid().as_raw();
+    if is_of_another || mode & rights != 0 {
         tracing::warn!(
             path = %path.display(),
             mode = format_args!("{mode:04o}"),
-            "other users can get at the store: take their rights with `chmod go-rwx`"
+            owner,
+            "other users can get at the store: give it to the user of this process with `chown`, and take the rights of \
+             others with `chmod go-rwx`"
         );
     }
 }
@@ -239,8 +247,10 @@ pub(super) fn close(connection: Connection) -> Result<(), OpenError> {
     Ok(connection.close().map_err(|(_, error)| error)?)
 }
 
+/// Refuses a damaged file. That indexes say what their tables say is a part of it: what is asked of an index is believed.
 pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
-    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let sql = "PRAGMA integrity_check(1)";
+    let finding: String = connection.query_row(sql, [], |row| row.get(0))?;
     if finding == "ok" {
         Ok(())
     } else {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Caller, ChangeError, RequestId, SecretRecord, error::Fault, rows::place, writer::Change,
 };
-use crate::seal::Kind;
+use crate::seal::{Kind, Place};
 
 /// The bytes of an answer, which may hold a key.
 pub(super) type Answer = Zeroizing<Vec<u8>>;
@@ -67,11 +67,15 @@ impl Change<'_> {
             return Err(ChangeError::RequestIdConflict.into());
         }
         let expired = stored.create_time.plus(ANSWER_LIFE) <= self.rows.now;
+        let bound = stored.bound(&asked.request.id);
         let Some(sealed) = stored.answer.filter(|_| !expired) else {
             return Err(ChangeError::RequestIdExpired.into());
         };
         let record = self.rows.bare_record(stored.secret_id)?;
-        let place = place(Kind::Answer, &record, stored.version);
+        let place = Place {
+            request: &bound,
+            ..place(Kind::Answer, &record, stored.version)
+        };
         let data_key = self.rows.data_key(record.id)?;
         Ok(Some(data_key.open(&place, &sealed)?))
     }
@@ -84,19 +88,32 @@ impl Change<'_> {
         version: u32,
         answer: &Answer,
     ) -> Result<(), Fault> {
-        let place = place(Kind::Answer, record, version);
+        let stored = Stored {
+            principal: asked.caller.principal.clone(),
+            method: asked.method.to_owned(),
+            args_digest: asked.request.args_digest.to_vec(),
+            answer: None,
+            secret_id: record.id,
+            version,
+            create_time: self.rows.now,
+        };
+        let bound = stored.bound(&asked.request.id);
+        let place = Place {
+            request: &bound,
+            ..place(Kind::Answer, record, version)
+        };
         let sealed = self.rows.data_key(record.id)?.seal(&place, answer)?;
         let sql = "INSERT INTO requests (id, principal, method, args_digest, answer, secret_id, version, create_time)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.rows.connection.prepare_cached(sql)?.execute(params![
             asked.request.id,
-            asked.caller.principal,
-            asked.method,
-            asked.request.args_digest,
+            stored.principal,
+            stored.method,
+            stored.args_digest,
             sealed,
-            record.id,
-            version,
-            self.rows.now.unix_millis(),
+            stored.secret_id,
+            stored.version,
+            stored.create_time.unix_millis(),
         ])?;
         Ok(())
     }
@@ -113,6 +130,13 @@ impl Stored {
             version: row.get("version")?,
             create_time: Timestamp::from_unix_millis(row.get("create_time")?),
         })
+    }
+
+    /// What the answer opens for: it is nobody else's, of nothing else and of no other time.
+    fn bound(&self, id: &str) -> Vec<u8> {
+        let time = self.create_time.unix_millis();
+        let bound = (id, &self.principal, &self.method, &self.args_digest, time);
+        serde_json::to_vec(&bound).expect("numbers and strings are JSON")
     }
 
     fn is(&self, asked: &Asked) -> bool {

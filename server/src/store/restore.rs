@@ -13,18 +13,18 @@ use std::{collections::BTreeSet, fs::File, io, path::PathBuf};
 use countersign_core::{
     SecretName, Timestamp,
     audit::Finding,
-    rotation::{RotationLimits, VersionState, Versions},
+    rotation::{RotationLimits, VersionState},
 };
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    ChangeError, OpenError, SecretRecord, StoreOptions, TokenRecord,
+    ChangeError, OpenError, SecretRecord, StoreOptions,
     audit::{self, Written},
     backup,
     error::Fault,
     open, records,
     rows::Rows,
-    schema,
+    schema, tokens,
     writer::Change,
 };
 use crate::seal::{Keks, Seal};
@@ -162,12 +162,13 @@ pub fn restore(options: RestoreOptions) -> Result<Restoration, RestoreError> {
         seal: &seal,
         now,
         graces_hold: true,
+        degraded: false,
     };
     let mut known = Known::of(&store.data_dir, &rows)?;
     let copy_time = backup::copy_time(&connection).map_err(OpenError::from)?;
     let (records, corrupt) = open::load(&rows)?;
     let versions = fates(&records, &known, &keep, now)?;
-    let tokens = tokens(&rows, &known)?;
+    let tokens = valid_tokens(&rows, &known)?;
     let mut restoration = Restoration {
         copy_time,
         present: known.present,
@@ -200,7 +201,7 @@ fn fetch(copy: &std::path::Path, scratch: &backup::Scratch) -> Result<(), Restor
 }
 
 /// What becomes of every token that is valid in the copy.
-fn tokens(rows: &Rows<'_>, known: &Known) -> Result<Vec<RestoredToken>, OpenError> {
+fn valid_tokens(rows: &Rows<'_>, known: &Known) -> Result<Vec<RestoredToken>, OpenError> {
     let tokens = rows.tokens()?.into_iter();
     let valid = tokens.filter(|token| token.is_valid(rows.now));
     Ok(valid
@@ -271,48 +272,48 @@ fn accept_copy(
         seal,
         now,
         graces_hold: true,
+        degraded: false,
     };
     let limits = RotationLimits::default();
+    let caller = records::Caller::operator("offline");
+    // One change each, so that the audit has the end of whatever is ended.
+    let mut written = Vec::new();
+    let versions = restoration.versions.iter();
+    let ended = versions.filter(|version| !version.fate.is_live());
+    for RestoredVersion { secret, number, .. } in ended.clone() {
+        let change = Change::begin(rows, &limits)?;
+        end(&change, secret, *number)?;
+        let subject = secret.as_str();
+        change.audit(&caller, "RevokeVersion", subject, Some(*number), "restore")?;
+        written.extend(change.written.take());
+    }
+    let revoked = restoration.tokens.iter().filter(|token| token.is_revoked);
+    for token in revoked.clone() {
+        let change = Change::begin(rows, &limits)?;
+        tokens::end(&change, &caller, rows.find_token(&token.id)?)?;
+        written.extend(change.written.take());
+    }
     let change = Change::begin(rows, &limits)?;
-    let mut ended = 0;
-    for versions in restoration.versions.chunk_by(|a, b| a.secret == b.secret) {
-        let numbers = versions.iter().filter(|version| !version.fate.is_live());
-        let numbers: Vec<_> = numbers.map(|version| version.number).collect();
-        if !numbers.is_empty() {
-            end(&change, &versions[0].secret, &numbers)?;
-            ended += numbers.len();
-        }
-    }
-    let mut revoked = 0;
-    for token in restoration.tokens.iter().filter(|token| token.is_revoked) {
-        let record = TokenRecord {
-            revoke_time: Some(now),
-            ..rows.find_token(&token.id)?
-        };
-        rows.write_token(&record)?;
-        revoked += 1;
-    }
     let when = restoration.copy_time.map_or_else(
         || "an unknown time".to_owned(),
         |time| format!("{} s", time.unix_millis() / 1000),
     );
-    let caller = records::Caller::operator("offline");
+    let (ended, revoked) = (ended.count(), revoked.count());
     let detail = format!("copy of {when}; versions ended: {ended}; tokens revoked: {revoked}");
     change.audit(&caller, "Restore", "", None, &detail)?;
-    let written = change.written.take();
+    written.extend(change.written.take());
     backup::unmark(&transaction)?;
     transaction.commit()?;
     written.iter().for_each(Written::committed);
     Ok(())
 }
 
-fn end(change: &Change<'_>, name: &SecretName, numbers: &[u32]) -> Result<(), Fault> {
+fn end(change: &Change<'_>, name: &SecretName, number: u32) -> Result<(), Fault> {
     let rows = &change.rows;
     let id = rows.id(name)?;
     let lives = rows.bare_record(id)?.lives();
     let before = lives.map_err(|_| ChangeError::Corrupt)?;
-    let revoke = |versions: Versions, number: &u32| versions.revoke(*number, true, rows.now);
-    let after = numbers.iter().try_fold(before.clone(), revoke)?;
+    let after = before.clone().revoke(number, true, rows.now)?;
     rows.write_lives(id, &before, &after)?;
     rows.touch(id, change.n)
 }

@@ -30,6 +30,8 @@ pub(super) struct Rows<'a> {
     pub(super) now: Timestamp,
     /// Whether a version is accepted for its grace.
     pub(super) graces_hold: bool,
+    /// Whether what cannot be read of the audit stands in nobody's way.
+    pub(super) degraded: bool,
 }
 
 /// What a name stands for.
@@ -338,6 +340,7 @@ pub(super) fn place(kind: Kind, record: &SecretRecord, version: u32) -> Place<'_
         name: &record.name,
         version,
         scheme: &record.scheme,
+        request: &[],
     }
 }
 

@@ -1,8 +1,8 @@
 //! The schema, one script a step. All steps that a store needs and the number that says they were taken are one
 //! transaction, so a start that was killed in between begins again.
 //!
-//! Invariant: a step that trusts what it finds, as the one that makes a chain of the audit, is not taken twice. From
-//! [`BOUND`] on the integrity key does not open under a smaller number, so nobody can write one to have it taken again.
+//! Invariant: a store has the tables, indexes and nothing else that its steps make. A view or a trigger that somebody
+//! added could show other rows than there are.
 
 use countersign_core::{Timestamp, rotation::RotationLimits};
 use rusqlite::{
@@ -18,23 +18,13 @@ use super::{
     writer::Change,
 };
 use crate::failpoint::failpoint;
-use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped, legacy::LegacyKeys};
+use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped};
 
-const STEPS: [&str; 6] = [
-    include_str!("schema/0001.sql"),
-    include_str!("schema/0002.sql"),
-    include_str!("schema/0003.sql"),
-    include_str!("schema/0004.sql"),
-    include_str!("schema/0005.sql"),
-    include_str!("schema/0006.sql"),
-];
+const STEPS: [&str; 1] = [include_str!("schema/0001.sql")];
 
-/// The step that gave secrets data keys.
-const ENVELOPE: u32 = 4;
-/// The step that made a chain of the audit.
-const AUDIT_CHAIN: u32 = 5;
-/// The step that binds the integrity key to the steps before it.
-const BOUND: usize = 6;
+/// The number of a schema before the first step; those below were of development versions, and nobody has such a store.
+const BEFORE_STEPS: usize = 6;
+const LATEST: usize = BEFORE_STEPS + STEPS.len();
 
 /// "CSGN": marks the database file as a Countersign store.
 const APPLICATION_ID: i64 = 0x4353_474e;
@@ -46,63 +36,81 @@ pub(super) fn prepare(
     keks: &Keks,
     now: Timestamp,
 ) -> Result<Seal, OpenError> {
-    let version = version(connection)?;
-    if version > STEPS.len() {
-        return Err(OpenError::NewerSchema);
-    }
-    let seal = if version == 0 {
-        refuse_foreign_tables(connection)?;
-        Seal::create(keks, new_deployment()?)?
-    } else {
-        stored_seal(connection, keks, version)?
-    };
-    if version < STEPS.len() {
-        let steps = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (number, script) in (1_u32..).zip(STEPS).skip(version) {
-            take(&steps, number, script, &seal, keks)?;
+    let version = known_version(connection)?;
+    let seal = match version {
+        0 => {
+            refuse_foreign_tables(connection)?;
+            Seal::create(keks, new_deployment()?)?
         }
-        write_integrity_key(&steps, &seal)?;
-        steps.pragma_update(None, "user_version", STEPS.len() as i64)?;
+        _ => stored_seal(connection, keks)?,
+    };
+    if version < LATEST {
+        let steps = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for script in &STEPS[version.saturating_sub(BEFORE_STEPS)..] {
+            let mut statements = Batch::new(&steps, script);
+            while let Some(mut statement) = statements.next()? {
+                failpoint!("migrate");
+                statement.execute([])?;
+            }
+        }
+        if version == 0 {
+            identify(&steps, &seal)?;
+            audit::begin(&steps, &seal)?;
+        }
+        steps.pragma_update(None, "user_version", LATEST as i64)?;
         failpoint!("migrate");
         steps.commit()?;
         failpoint!("migrate");
     }
+    refuse_other_objects(connection)?;
     replace_kek(connection, &seal, now)?;
     Ok(seal)
 }
 
-fn take(
-    steps: &Transaction<'_>,
-    number: u32,
-    script: &str,
-    seal: &Seal,
-    keks: &Keks,
-) -> Result<(), OpenError> {
-    let mut statements = Batch::new(steps, script);
-    while let Some(mut statement) = statements.next()? {
-        failpoint!("migrate");
-        statement.execute([])?;
-    }
-    match number {
-        1 => identify(steps, seal)?,
-        AUDIT_CHAIN => audit::chain(steps, seal)?,
-        ENVELOPE => wrap_legacy_keys(steps, seal, keks)?,
-        _ => {}
-    }
-    failpoint!("migrate");
-    Ok(())
-}
-
 /// The seal of a store that is not to be written.
 pub(super) fn as_it_is(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
-    let version = version(connection)?;
-    if version > STEPS.len() {
-        return Err(OpenError::NewerSchema);
-    }
-    if version < STEPS.len() {
+    if known_version(connection)? != LATEST {
         return Err(OpenError::Damaged);
     }
-    stored_seal(connection, keks, version)
+    refuse_other_objects(connection)?;
+    stored_seal(connection, keks)
+}
+
+/// The number of the schema: 0 where there is nothing yet, or one that this program can bring up to date.
+fn known_version(connection: &Connection) -> Result<usize, OpenError> {
+    match version(connection)? {
+        version if version > LATEST => Err(OpenError::NewerSchema),
+        version if (1..=BEFORE_STEPS).contains(&version) && is_ours(connection)? => {
+            Err(OpenError::OlderSchema)
+        }
+        version if (1..=BEFORE_STEPS).contains(&version) => Err(OpenError::NotAStore),
+        version => Ok(version),
+    }
+}
+
+/// Refuses a store in which anything stands beside what the steps make, or anything of it in other words.
+fn refuse_other_objects(connection: &Connection) -> Result<(), OpenError> {
+    let made = Connection::open_in_memory()?;
+    STEPS
+        .iter()
+        .try_for_each(|script| made.execute_batch(script))?;
+    match objects(connection)? == objects(&made)? {
+        true => Ok(()),
+        false => {
+            tracing::error!("the database has tables, views or triggers that nobody here made");
+            Err(OpenError::Damaged)
+        }
+    }
+}
+
+/// Everything in a database: kind, name, table and text.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    })?;
+    rows.collect()
 }
 
 /// Whether a database is a store of this service.
@@ -140,26 +148,17 @@ fn new_deployment() -> Result<DeploymentId, OpenError> {
     Ok(deployment)
 }
 
-fn stored_seal(connection: &Connection, keks: &Keks, version: usize) -> Result<Seal, OpenError> {
+fn stored_seal(connection: &Connection, keks: &Keks) -> Result<Seal, OpenError> {
     if !is_ours(connection)? {
         return Err(OpenError::NotAStore);
     }
     let deployment = fact(connection, "deployment")?.ok_or(OpenError::Damaged)?;
     let deployment = DeploymentId::try_from(deployment).map_err(|_| OpenError::Damaged)?;
-    if let Some(wrapped) = integrity_key(connection)? {
-        if keks.iter().all(|kek| KekId::of(kek) != wrapped.kek) {
-            return Err(OpenError::WrongKek);
-        }
-        return Ok(match version < BOUND {
-            true => Seal::open_unbound(keks, deployment, &wrapped)?,
-            false => Seal::open(keks, deployment, &wrapped)?,
-        });
+    let wrapped = integrity_key(connection)?.ok_or(OpenError::Damaged)?;
+    if keks.iter().all(|kek| KekId::of(kek) != wrapped.kek) {
+        return Err(OpenError::WrongKek);
     }
-    let check_value = fact(connection, "kek_check")?.ok_or(OpenError::Damaged)?;
-    let mut legacy = keks.iter().map(|kek| LegacyKeys::derive(kek, &deployment));
-    let keys = legacy.find(|keys| keys.matches(&check_value));
-    let keys = keys.ok_or(OpenError::WrongKek)?;
-    Ok(Seal::with(keks, deployment, keys.fingerprints))
+    Ok(Seal::open(keks, deployment, &wrapped)?)
 }
 
 fn fact(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
@@ -188,27 +187,8 @@ fn write_integrity_key(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenEr
 fn identify(step: &Transaction<'_>, seal: &Seal) -> Result<(), OpenError> {
     let sql = "INSERT INTO meta (name, value) VALUES ('deployment', ?1)";
     step.execute(sql, [seal.deployment()])?;
+    write_integrity_key(step, seal)?;
     Ok(step.pragma_update(None, "application_id", APPLICATION_ID)?)
-}
-
-/// Wraps the keys of a store that has none of its own yet.
-fn wrap_legacy_keys(step: &Transaction<'_>, seal: &Seal, keks: &Keks) -> Result<(), OpenError> {
-    let Some(check_value) = fact(step, "kek_check")? else {
-        return Ok(());
-    };
-    let mut legacy = keks
-        .iter()
-        .map(|kek| LegacyKeys::derive(kek, seal.deployment()));
-    let keys = legacy.find(|keys| keys.matches(&check_value));
-    let sealing = keys.ok_or(OpenError::WrongKek)?.sealing;
-    let mut secrets = step.prepare("SELECT id FROM secrets WHERE delete_time IS NULL")?;
-    let ids = secrets.query_map([], |row| row.get(0))?;
-    for id in ids.collect::<rusqlite::Result<Vec<i64>>>()? {
-        failpoint!("migrate");
-        data_keys::insert(step, id, &seal.wrap_data_key(id, &sealing)?)?;
-    }
-    step.execute("DELETE FROM meta WHERE name = 'kek_check'", [])?;
-    Ok(())
 }
 
 /// Puts the integrity key under the current key-encryption key; the data keys follow while the store serves. Refuses a
@@ -233,6 +213,7 @@ fn replace_kek(connection: &mut Connection, seal: &Seal, now: Timestamp) -> Resu
             seal,
             now,
             graces_hold: true,
+            degraded: false,
         };
         let limits = RotationLimits::default();
         let change = Change::begin(rows, &limits)?;

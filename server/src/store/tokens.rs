@@ -80,9 +80,14 @@ pub(super) fn revoke(change: &Change<'_>, caller: &Caller, id: &str) -> Changed 
     if found.is_admin() && tokens.iter().all(is_last) {
         return Err(ChangeError::LastAdmin.into());
     }
+    end(change, caller, found.clone())
+}
+
+/// Revokes a token, whichever it is.
+pub(super) fn end(change: &Change<'_>, caller: &Caller, token: TokenRecord) -> Changed {
     let record = TokenRecord {
-        revoke_time: Some(now),
-        ..found.clone()
+        revoke_time: Some(change.rows.now),
+        ..token
     };
     change.rows.write_token(&record)?;
     finish(change, caller, "RevokeToken", record)

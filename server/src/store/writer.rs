@@ -233,6 +233,7 @@ impl Writer {
             seal: &self.settled.seal,
             now: self.settled.clock.now(),
             graces_hold: self.time_mark.graces_hold(),
+            degraded: false,
         };
         match work(rows, &self.settled.limits)? {
             Done::Commit { answer, publish } => {

@@ -1,4 +1,6 @@
--- Facts about this store: deployment (its random id), kek_check (check value of the key-encryption key).
+-- Facts about this store: deployment (its random id); integrity_key and integrity_kek, the integrity key, wrapped, and
+-- what it is wrapped under; previous_kek, what keys are being taken from, until none is left; audit_head, the number and
+-- hash of the last record of the audit, and a MAC over both.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -53,7 +55,42 @@ CREATE TABLE versions (
 CREATE UNIQUE INDEX one_active_version ON versions (secret_id) WHERE state = 'active';
 CREATE INDEX versions_by_fingerprint ON versions (fingerprint);
 
--- A request id is used once, for ever. Its sealed answer lives for a day.
+-- The data key of each secret that is not deleted, wrapped under the key-encryption key of this public id.
+CREATE TABLE data_keys (
+    secret_id INTEGER PRIMARY KEY REFERENCES secrets (id),
+    kek_id    BLOB    NOT NULL,
+    wrapped   BLOB    NOT NULL
+) STRICT;
+CREATE INDEX data_keys_by_kek ON data_keys (kek_id);
+
+-- Schemes of the operators' own. tag binds the row: an edited description decides no verification. The tag of a
+-- secret whose scheme stands here covers this tag as well.
+CREATE TABLE schemes (
+    id          TEXT    PRIMARY KEY,
+    definition  TEXT    NOT NULL,
+    create_time INTEGER NOT NULL,
+    revision    INTEGER NOT NULL,
+    tag         BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Credentials of callers. A bearer token is kept as the SHA-256 of its text; a certificate by its subject alternative
+-- name. tag binds the row: edited grants do not open.
+CREATE TABLE tokens (
+    id              TEXT    PRIMARY KEY,
+    name            TEXT    NOT NULL,
+    digest          BLOB,
+    certificate_san TEXT,
+    grants          TEXT    NOT NULL,
+    creator         TEXT    NOT NULL,
+    create_time     INTEGER NOT NULL,
+    expire_time     INTEGER,
+    revoke_time     INTEGER,
+    tag             BLOB    NOT NULL,
+    CHECK ((digest IS NULL) <> (certificate_san IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_name ON tokens (name);
+
+-- A request id is used once, for ever. Its sealed answer lives for a day, and opens for the other columns alone.
 CREATE TABLE requests (
     id          TEXT    PRIMARY KEY,
     principal   TEXT    NOT NULL,
@@ -68,16 +105,22 @@ CREATE TABLE requests (
 CREATE INDEX requests_by_secret ON requests (secret_id);
 CREATE INDEX requests_with_answer ON requests (create_time) WHERE answer IS NOT NULL;
 
--- One row a change, in the transaction of the change.
+-- The audit as a chain: hash covers the record and the hash of the one before it. Every call of the control plane has a
+-- record, and every record takes the next number of the counter. subject is the name of a secret or of a token, or the
+-- id of a scheme; version is 0 where there is none.
 CREATE TABLE audit (
     n         INTEGER PRIMARY KEY,
     time      INTEGER NOT NULL,
     principal TEXT    NOT NULL,
     rpc_id    TEXT    NOT NULL,
     method    TEXT    NOT NULL,
-    secret    TEXT    NOT NULL,
-    version   INTEGER,
+    subject   TEXT    NOT NULL,
+    version   INTEGER NOT NULL,
     -- How: the ending of a rotation, where the key came from, remarks on it.
     detail    TEXT    NOT NULL,
-    outcome   TEXT    NOT NULL
+    outcome   TEXT    NOT NULL,
+    hash      BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX audit_by_subject ON audit (subject, n);
+-- The changes of a secret, a scheme or a token: their rows are held against the last of them.
+CREATE INDEX audit_of_changes ON audit (subject, method, n) WHERE outcome = 'OK';

@@ -47,6 +47,11 @@ async fn site() -> Site {
 impl Site {
     /// Puts rows of tables back as they were, and opens the store again.
     fn put_back(self, tables: &[&str]) -> Opened {
+        self.edited(tables, |_| {}).unwrap()
+    }
+
+    /// The same, with another edit of the file.
+    fn edited(self, tables: &[&str], edit: fn(&Path)) -> Result<Opened, OpenError> {
         let Bench {
             dir, clock, store, ..
         } = self.bench;
@@ -62,7 +67,14 @@ impl Site {
             database.execute(&sql, []).unwrap();
         }
         drop(database);
-        Store::open(options(dir.path(), &clock), |_| {}).unwrap()
+        edit(&dir.path().join("countersign.db"));
+        Store::open(options(dir.path(), &clock), |_| {})
+    }
+
+    async fn revoke_token(&self) {
+        let id = "00000000000000aa".to_owned();
+        let revoked = self.bench.store.revoke_token(caller(), id);
+        revoked.await.unwrap();
     }
 }
 
@@ -87,11 +99,100 @@ async fn a25_rows_that_nobody_changed_since_may_be_put_back() {
 #[tokio::test]
 async fn a25_a_token_of_before_its_revocation_admits_nobody() {
     let site = site().await;
-    let id = "00000000000000aa".to_owned();
-    let revoked = site.bench.store.revoke_token(caller(), id);
-    revoked.await.unwrap();
+    site.revoke_token().await;
     let opened = site.put_back(&["tokens"]);
     assert_eq!(valid(&opened), ["00000000000000bb"]);
+}
+
+/// An index whose entries are not those of the audit, with the text of the one that should be there.
+fn forge_index(file: &Path) {
+    let database = Connection::open(file).unwrap();
+    let text = "SELECT sql FROM sqlite_schema WHERE name = 'audit_of_changes'";
+    let text: String = database.query_row(text, [], |row| row.get(0)).unwrap();
+    let other = "
+        CREATE TABLE other (n INTEGER PRIMARY KEY, subject TEXT NOT NULL, method TEXT NOT NULL, outcome TEXT NOT NULL) STRICT;
+        INSERT INTO other SELECT n, iif(method = 'RevokeToken', 'x', subject), method, outcome FROM audit;
+        DROP INDEX audit_of_changes;
+        CREATE INDEX audit_of_changes ON other (subject, method, n) WHERE outcome = 'OK';
+        PRAGMA writable_schema = ON";
+    database.execute_batch(other).unwrap();
+    let point =
+        "UPDATE sqlite_schema SET tbl_name = 'audit', sql = ?1 WHERE name = 'audit_of_changes'";
+    database.execute(point, [text]).unwrap();
+    drop(database);
+    let database = Connection::open(file).unwrap();
+    database.execute_batch("DROP TABLE other").unwrap();
+}
+
+/// The record is there for who reads all of them, and not for who looks for it before the next change.
+fn hide_by_trigger(file: &Path) {
+    let sql = "
+        CREATE TABLE hidden AS SELECT * FROM audit WHERE method = 'RevokeToken';
+        DELETE FROM audit WHERE method = 'RevokeToken';
+        CREATE TRIGGER later AFTER UPDATE ON change_counter BEGIN
+            INSERT OR IGNORE INTO audit SELECT * FROM hidden;
+        END";
+    Connection::open(file).unwrap().execute_batch(sql).unwrap();
+}
+
+fn hide_by_view(file: &Path) {
+    let sql = "
+        ALTER TABLE audit RENAME TO whole;
+        CREATE VIEW audit AS SELECT * FROM whole WHERE method <> 'RevokeToken'";
+    Connection::open(file).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn a25_a_store_that_would_show_other_rows_than_there_are_does_not_open() {
+    for edit in [forge_index, hide_by_trigger, hide_by_view] {
+        let site = site().await;
+        site.revoke_token().await;
+        let opened = site.edited(&["tokens"], edit);
+        assert_eq!(opened.unwrap_err(), OpenError::Damaged);
+    }
+}
+
+#[tokio::test]
+async fn a25_what_a_restore_has_ended_does_not_come_back() {
+    let site = site().await;
+    site.revoke_token().await;
+    let emergency = rotation("acme/a", Ending::Emergency, "key 2");
+    site.bench.rotate("r-1", emergency).await.unwrap();
+    let Site { bench, before } = site;
+    bench.store.close();
+    let restored = restore(RestoreOptions {
+        store: options(bench.dir.path(), &bench.clock),
+        copy: before.clone(),
+        keep: std::collections::BTreeSet::new(),
+        accept: true,
+    });
+    restored.unwrap();
+    let bench = Bench::open(bench.dir, START);
+    assert!(bench.corrupt.is_empty());
+    let site = Site { bench, before };
+    let opened = site.put_back(&["secrets", "versions", "data_keys", "tokens"]);
+    assert_eq!(valid(&opened), ["00000000000000bb"]);
+    assert_eq!(opened.corrupt, [name("acme/a")]);
+}
+
+/// A secret's key is in the answer to the one who created it.
+#[tokio::test]
+async fn a25_an_answer_is_nobody_elses_and_of_no_other_time() {
+    for edit in ["principal = 'mallory'", "create_time = create_time + 1"] {
+        let bench = Bench::new();
+        bench.create("acme/a", key("k")).await.unwrap();
+        let bench = bench.reopened();
+        let sql = format!("UPDATE requests SET {edit}");
+        let work = move |writer: &mut Writer| writer.read(|it| it.execute(&sql, []));
+        bench.store.submit(work).await.unwrap();
+        for principal in ["alice", "mallory"] {
+            let new = secret("acme/a", SCHEME, key("k"));
+            let again = request("create-acme/a", "create");
+            let caller = caller_named(principal);
+            let answered = bench.store.create(caller, again, new, answer).await;
+            assert_eq!(answered.unwrap_err(), ChangeError::RequestIdConflict);
+        }
+    }
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn a25_an_older_description_of_the_same_id_opens_no_secret() {
     bench.create("acme/b", key("key b")).await.unwrap();
     let opened = edited(
         bench,
-        "DELETE FROM schemes; INSERT INTO schemes SELECT * FROM kept;",
+        "DELETE FROM schemes; INSERT INTO schemes SELECT * FROM kept; DROP TABLE kept;",
     );
     // Its row is one that we wrote, and it is not the last one, nor the one that the secret was made for.
     assert!(opened.schemes.is_empty());
