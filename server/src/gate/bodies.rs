@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Request;
+use http::{Request, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body, codegen::Bytes};
 
@@ -19,11 +19,14 @@ use crate::{
 };
 
 /// Room for all bodies.
-const BODIES_BYTES: usize = 128 * 1024 * 1024;
+const BODIES_BYTES: usize = 256 * 1024 * 1024;
 /// There is room for that many of the longest in any case, and for a quarter of them from one caller.
 const MIN_BODIES: usize = 16;
 /// So much of a body is not counted: there is room for it in every place.
 const UNCOUNTED_BYTES: usize = 16 * 1024;
+
+/// More than the longest message of any service.
+const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
 
 /// Room for bodies, of which a caller may have the same share as of the places.
 pub(super) fn room(limits: &Limits) -> Arc<Admission<Holder>> {
@@ -37,12 +40,16 @@ pub(super) fn room(limits: &Limits) -> Arc<Admission<Holder>> {
 /// Puts the body of a call on a [`Scale`].
 pub(crate) fn weighed(mut request: Request<Body>) -> Request<Body> {
     let scale = Scale::default();
+    let kind = request.headers().get(CONTENT_TYPE);
+    let announces = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     request.extensions_mut().insert(scale.clone());
     request.map(|body| {
         Body::new(Weighed {
             body,
             scale,
+            announces,
             bytes: 0,
+            counted: 0,
         })
     })
 }
@@ -86,19 +93,35 @@ impl Scale {
 struct Weighed {
     body: Body,
     scale: Scale,
+    /// Whether it begins with the length of a message, as in gRPC, which makes room for all of it at once.
+    announces: bool,
     bytes: usize,
+    counted: usize,
 }
 
 impl Weighed {
     /// Takes room for the next bytes, if there is.
-    fn take(&mut self, bytes: usize) -> bool {
-        let counted = self.bytes.saturating_sub(UNCOUNTED_BYTES);
-        self.bytes += bytes;
-        match self.bytes.saturating_sub(UNCOUNTED_BYTES) - counted {
-            0 => true,
-            more => self.scale.take(more),
-        }
+    fn take(&mut self, data: &Bytes) -> bool {
+        let announced = match self.bytes {
+            0 if self.announces => announced(data),
+            _ => 0,
+        };
+        self.bytes += data.len();
+        let weight = self.bytes.max(announced).saturating_sub(UNCOUNTED_BYTES);
+        let more = weight.saturating_sub(self.counted);
+        self.counted += more;
+        more == 0 || self.scale.take(more)
     }
+}
+
+/// How long a body of gRPC is to be, by its first bytes. What is longer than any may be is refused before it has room.
+fn announced(data: &Bytes) -> usize {
+    let prefix = data.get(1..).and_then(|rest| rest.first_chunk());
+    let length = prefix.map_or(0, |length| u32::from_be_bytes(*length));
+    usize::try_from(length).map_or(0, |length| match length {
+        ..=MAX_MESSAGE_BYTES => length,
+        _ => 0,
+    })
 }
 
 impl http_body::Body for Weighed {
@@ -111,11 +134,11 @@ impl http_body::Body for Weighed {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let me = self.get_mut();
         let frame = ready!(Pin::new(&mut me.body).poll_frame(context));
-        let bytes = match &frame {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
-            _ => 0,
+        let data = match &frame {
+            Some(Ok(frame)) => frame.data_ref(),
+            _ => None,
         };
-        Poll::Ready(match me.take(bytes) {
+        Poll::Ready(match data.is_none_or(|data| me.take(data)) {
             true => frame,
             false => Some(Err(overloaded().into())),
         })
@@ -154,6 +177,29 @@ mod tests {
     }
 
     #[test]
+    fn t17_a_body_of_grpc_has_room_for_all_that_it_announces() {
+        let room = room(&Limits::DEFAULT);
+        let call = |announced: u32| {
+            let data = [&[0], &announced.to_be_bytes()[..], b"x"].concat();
+            let body = Body::new(http_body_util::Full::from(data));
+            let mut request = Request::new(body);
+            let kind = http::HeaderValue::from_static("application/grpc");
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+            let request = weighed(request);
+            let scale = request.extensions().get::<Scale>().unwrap().clone();
+            scale.weigh_for(room.ticket(Holder::Caller("acme".into())));
+            comes(&mut request.into_body()).then_some(scale)
+        };
+        let long = 16 * MIB as u32;
+        let held = [call(long), call(long), call(long), call(long)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(call(long).is_none());
+        assert!(call(1000).is_some() && call(u32::MAX).is_some());
+        drop(held);
+        assert!(call(long).is_some());
+    }
+
+    #[test]
     fn t17_bodies_take_room_as_they_come_and_give_it_back_with_their_calls() {
         let room = room(&Limits::DEFAULT);
         let of = |name: &str| Holder::Caller(name.into());
@@ -166,9 +212,9 @@ mod tests {
             (0..number).filter_map(come).collect()
         };
         let first = calls("first", 100);
-        assert_eq!(first.len(), 32, "a quarter of all");
+        assert_eq!(first.len(), 64, "a quarter of all");
         let others = ["second", "third", "fourth"].map(|name| calls(name, 100));
-        assert!(others.iter().all(|calls| calls.len() == 32));
+        assert!(others.iter().all(|calls| calls.len() == 64));
         assert!(calls("fifth", 1).is_empty());
         let (scale, mut body) = call(UNCOUNTED_BYTES);
         scale.weigh_for(room.ticket(of("first")));

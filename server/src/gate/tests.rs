@@ -128,7 +128,7 @@ async fn a_body_without_room_is_overload_whatever_became_of_it() {
     let callers = Callers::closed(&Limits::DEFAULT);
     let bearer = bearer_of(&callers, "acme");
     let gate = gate_of(callers, &Limits::DEFAULT);
-    for (mib, expected) in [(1, None), (33, Some(&b"8"[..])), (1, None)] {
+    for (mib, expected) in [(1, None), (65, Some(&b"8"[..])), (1, None)] {
         let body = http_body_util::Full::from(vec![0; mib << 20]);
         let request = Request::builder()
             .uri(READ)

@@ -37,7 +37,7 @@ const MAX_PIECE_BYTES: usize = 16 * 1024;
 /// An answer that may be left in h2 without anybody watching, and is not counted.
 const UNWATCHED_BYTES: usize = 1024;
 /// What may wait to be taken by all peers. The largest answer has 16 MiB.
-const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+const MAX_WAITING_BYTES: usize = 24 * 1024 * 1024;
 /// What may wait to be taken on one connection, but for a single answer.
 const MAX_WAITING_BYTES_PER_CONNECTION: usize = 8 * 1024 * 1024;
 /// How long a piece may wait while half of the places are taken.
@@ -367,7 +367,7 @@ mod tests {
         assert!(single.is_some(), "alone it may be as large as it is");
         assert!(hold(0, 2 * MIB).is_none(), "beside it none may");
         assert!(hold(0, UNWATCHED_BYTES).is_some(), "but a short one");
-        let others: Vec<_> = (1..3).map(|of| hold(of, 8 * MIB).unwrap()).collect();
+        let others = hold(1, 8 * MIB).unwrap();
         assert!(in_all.is_crowded());
         assert!(hold(4, MIB).is_none(), "there are none for anybody");
         drop(single);
