@@ -20,6 +20,8 @@ use super::{
 use crate::failpoint::failpoint;
 use crate::seal::{DeploymentId, KekId, Keks, Seal, Wrapped};
 
+/// A step that was released never changes again, comments in its statements included: a store keeps their text, and is
+/// held against it.
 const STEPS: [&str; 1] = [include_str!("schema/0001.sql")];
 
 /// The number of a schema before the first step; those below were of development versions, and nobody has such a store.
